@@ -1,0 +1,111 @@
+"""The typed models of conf.yaml, one class for each section; every key is documented in docs/configuration.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+AETitle = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[ -\[\]-~]{1,16}$")]
+"""PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash or control character."""
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(ge=0)]
+Output = Literal["seg", "sr", "sc"]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are faults, values don't change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeConfig(Section):
+    """Who the node is, and where it keeps things."""
+
+    ae_title: AETitle = "DICOMNODE"
+    address: str = "0.0.0.0"  # noqa: S104 - a DICOM node serves its network; peers are checked by title and address
+    port: Port = 11112
+    data: Path = Path("var")
+    """Relative to the folder of conf.yaml."""
+    database: str | None = None
+    """SQLAlchemy URL; None: SQLite in the data folder."""
+    devices: tuple[str, ...] = ("cpu",)
+    """One worker process for each: "cpu", "cuda:0"."""
+    use: Literal["research", "clinical"] = "research"
+    institution: str | None = None
+
+
+class ReceiveConfig(Section):
+    """The storage SCP: processes, limits and time limits."""
+
+    processes: int = Field(default=1, ge=1, le=64)
+    max_associations: int = Field(default=100, ge=1)
+    free_disk_mb: int = Field(default=1024, ge=0)
+    """Below this much free space, storage is refused transiently (A700)."""
+    idle_timeout: Seconds = 60
+    network_timeout: Seconds = 30
+    unknown_peers: Literal["accept", "refuse"] = "accept"
+    conflict: Literal["keep-first", "newest"] = "keep-first"
+    """Which file counts when the same SOP Instance UID comes with other bytes; both are kept."""
+
+
+class PeerConfig(Section):
+    """A sender that is known: who it is and what it may do."""
+
+    ae_title: AETitle
+    addresses: tuple[str, ...] = ()
+    """Networks in CIDR form; empty: any address."""
+    may: tuple[Literal["echo", "store"], ...] = ("echo", "store")
+
+
+class CompletionConfig(Section):
+    """When a series counts as complete."""
+
+    settle: Seconds = 1.0
+    """After a clean release with whole geometry."""
+    quiet: Seconds = 15.0
+    """After the last image, where the geometry decides nothing."""
+    ceiling: Seconds = 600.0
+    """After the last image, whatever else: complete with doubt."""
+
+
+class PipelineConfig(Section):
+    """A pipeline and its options."""
+
+    use: str
+    """Import string, "package.module:Class"."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    time_limit: Seconds = 900.0
+
+
+class RouteConfig(Section):
+    """Which series go to which pipeline, and where the results go."""
+
+    name: str
+    when: dict[str, Any] = Field(default_factory=dict)
+    run: str
+    send: tuple[str, ...] = ()
+    priority: int = 0
+
+
+class DestinationConfig(Section):
+    """A peer that results are delivered to."""
+
+    ae_title: AETitle
+    host: str
+    port: Port
+    outputs: tuple[Output, ...] = ("seg", "sr", "sc")
+    timeout: Seconds = 30.0
+
+
+class Config(Section):
+    """The whole of conf.yaml."""
+
+    node: NodeConfig = NodeConfig()
+    receive: ReceiveConfig = ReceiveConfig()
+    complete: CompletionConfig = CompletionConfig()
+    peers: dict[str, PeerConfig] = Field(default_factory=dict)
+    pipelines: dict[str, PipelineConfig] = Field(default_factory=dict)
+    routes: tuple[RouteConfig, ...] = ()
+    destinations: dict[str, DestinationConfig] = Field(default_factory=dict)

@@ -1,0 +1,202 @@
+"""What a pipeline returns: typed findings, never DICOM. `encode/` dispatches on these types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicom_node.geometry import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept (PS3.3 section 8): value, scheme designator, meaning."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One structure in a segmentation.
+
+    Attributes:
+        label: what the radiologist reads, unique within the segmentation.
+        category: segmented property category (CID 7150), such as "Anatomical Structure".
+        type: segmented property type (CID 7151 and the like), such as "Lung".
+        laterality: modifier of the type (CID 244), or None.
+        color: recommended display colour, sRGB 0..255, or None to let the encoder choose.
+        tracking_id: the same from study to study for the same lesion; None: derived from the label.
+    """
+
+    label: str
+    category: Code
+    type: Code
+    laterality: Code | None = None
+    color: tuple[int, int, int] | None = None
+    tracking_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """Structures on the grid of an input volume.
+
+    Attributes:
+        array: (k, j, i) unsigned integers, 0 for background and n for segments[n - 1]; or
+            (s, k, j, i) bool, one mask a segment, which may overlap; or (s, k, j, i) float32 in
+            0..1, probability or occupancy.
+        segments: in the order of their numbers, from 1.
+        role: which input of the case it lies on.
+    """
+
+    array: NDArray[np.generic]
+    segments: tuple[Segment, ...]
+    role: str = "image"
+    title: str = "Segmentation"
+
+    def mask(self, number: int) -> NDArray[np.bool_]:
+        """(k, j, i) bool mask of a segment by its number, from 1; fractions count from one half."""
+        if self.array.ndim == 3:
+            return np.asarray(self.array == number)
+        layer = self.array[number - 1]
+        return np.asarray(layer >= 0.5) if layer.dtype.kind == "f" else np.asarray(layer, dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with its unit, of one segment or of the whole image.
+
+    Attributes:
+        name: the concept measured, such as (118565006, SCT, "Volume").
+        unit: UCUM code and meaning, such as Code("ml", "UCUM", "ml").
+        segment: label of the segment that was measured, or None for the whole image.
+        derivation: how it was derived (CID 7464: mean, standard deviation, …), or None.
+        doubt: why the number may mislead, in words for the radiologist; None where it is sound.
+        digits: decimals worth showing.
+        role: which input of the case was measured.
+    """
+
+    name: Code
+    value: float
+    unit: Code
+    segment: str | None = None
+    derivation: Code | None = None
+    doubt: str | None = None
+    digits: int = 1
+    role: str = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """A qualitative evaluation with its calibrated probability, in 0..1.
+
+    Attributes:
+        name: what was judged. value: the answer, such as (52101004, SCT, "Present").
+        probability: calibrated; None where the method gives none.
+        support: what it rests on, in words.
+    """
+
+    name: Code
+    value: Code
+    probability: float | None = None
+    segment: str | None = None
+    support: str | None = None
+    role: str = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A lesion found: a box in index coordinates of the input's grid.
+
+    Attributes:
+        lower, upper: (k, j, i) corners of the box, voxel centres, inclusive.
+        score: 0..1.
+    """
+
+    name: Code
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+    score: float
+    measurements: tuple[Measurement, ...] = ()
+    tracking_id: str | None = None
+    role: str = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """Where a model looked: (k, j, i) float32 in 0..1 on the input's grid."""
+
+    array: NDArray[np.float32]
+    title: str
+    role: str = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words for the report; always a draft until a person signs them.
+
+    Attributes:
+        sentences: pairs of a sentence and what supports it (None: unsupported).
+        kind: where it belongs in a report.
+    """
+
+    sentences: tuple[tuple[str, str | None], ...]
+    kind: Literal["findings", "impression", "note"] = "findings"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture the pipeline drew itself: (rows, columns, 3) uint8 RGB."""
+
+    array: NDArray[np.uint8]
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """The pipeline looked and says that it does not apply; the reason is shown in the study."""
+
+    reason: str
+
+
+Finding = (
+    Segmentation | Measurement | Classification | Detection | Heatmap | Text | Picture | NotApplicable
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """Who says so: written into every object (PS3.3 Algorithm Identification, TID 4019).
+
+    Attributes:
+        family: CID 7162, such as (123109, DCM, "Artificial Intelligence").
+        parameters: the options that the run used, as text.
+    """
+
+    name: str
+    version: str
+    family: Code = field(default=Code("123109", "DCM", "Artificial Intelligence"))
+    parameters: tuple[tuple[str, str], ...] = ()
+    source: str | None = None
+    """Who published the method or the weights, with the citation."""
+
+
+__all__ = [
+    "Algorithm",
+    "Classification",
+    "Code",
+    "Detection",
+    "Finding",
+    "Grid",
+    "Heatmap",
+    "Measurement",
+    "NotApplicable",
+    "Picture",
+    "Segment",
+    "Segmentation",
+    "Text",
+]

@@ -1,0 +1,296 @@
+"""Frozen records that pass through the doors between rooms. Times are aware and in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class AssociationOutcome(StrEnum):
+    """How an association stands."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """One sender's association with the receiver (PS3.8)."""
+
+    id: str
+    """Made by the receiver; unique for ever."""
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: AssociationOutcome = AssociationOutcome.OPEN
+    instances: int = 0
+    """C-STOREs answered 0x0000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One stored SOP instance."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    """Empty where the data set holds none; such an instance is kept, shown, and completes no series."""
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    path: str
+    """Relative to the spool's root, as the spool gave it."""
+    size: int
+    """Bytes of the file."""
+    digest: str
+    """Hex digest of the data set's bytes as they arrived, without the file meta information."""
+    association_id: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A sender or an object that was turned away, with what an administrator could do about it."""
+
+    at: datetime
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    reason: str
+    hint: str
+    """The line of conf.yaml that would let it in; empty where none would."""
+    path: str = ""
+    """Relative to the spool's root, where the refused bytes were kept aside; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageCommitment:
+    """A storage commitment request (PS3.4 J.3.2): the sender lists what it believes we hold."""
+
+    at: datetime
+    calling_ae_title: str
+    transaction_uid: str
+    sop_instance_uids: tuple[str, ...]
+    association_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PerformedStep:
+    """A modality performed procedure step (PS3.4 F.7) as last reported."""
+
+    at: datetime
+    calling_ae_title: str
+    mpps_instance_uid: str
+    status: Literal["IN PROGRESS", "COMPLETED", "DISCONTINUED"]
+    series: Mapping[str, tuple[str, ...]]
+    """SOP Instance UIDs by Series Instance UID; empty until the final N-SET lists them."""
+
+
+Happening = Literal["opened", "stored", "duplicate", "conflict", "closed", "refused", "commitment", "mpps"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverEvent:
+    """One line of a receiver's journal: what happened, in order. The coordinator reads them into the ledger.
+
+    `opened` and `closed` carry `association`; `stored`, `duplicate` (same bytes again) and `conflict`
+    (same UID, other bytes, kept beside) carry `instance`; the others the record of their name.
+    """
+
+    happening: Happening
+    association: Association | None = None
+    instance: Instance | None = None
+    refusal: Refusal | None = None
+    commitment: StorageCommitment | None = None
+    step: PerformedStep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFacts:
+    """What is known of a series from headers alone: what rules and people are shown.
+
+    Attributes:
+        header: DICOM keywords of the series' first image by InstanceNumber, as plain Python values.
+        images: number of instances held. frames: number of frames in all of them.
+        own: it is a result of this node, and is never routed.
+        derived: facts that a header does not state (plane, spacing, kind, …), by name.
+    """
+
+    series_instance_uid: str
+    study_instance_uid: str
+    header: Mapping[str, Any]
+    images: int
+    frames: int
+    calling_ae_titles: tuple[str, ...] = ()
+    own: bool = False
+    derived: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def modality(self) -> str:
+        """Modality (0008,0060), or an empty string."""
+        return str(self.header.get("Modality", "") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationEvidence:
+    """What one association brought of one series."""
+
+    association_id: str
+    calling_ae_title: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: AssociationOutcome
+    images: int
+    last_image_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCount:
+    """Number of Series Related Instances (0020,1209) as the source answered a C-FIND."""
+
+    at: datetime
+    peer: str
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeometryEvidence:
+    """Whether the slices held make a whole stack, from headers alone."""
+
+    whole: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known about whether a series is complete; `complete.judge` turns it into a verdict.
+
+    Attributes:
+        associations: every association that brought images of the series, by start.
+        sender_open: an association of one of its senders is open now (it may still bring images).
+        committed: a storage commitment request lists images of the series, and every one listed for
+            the series is held, and none is held that it does not list.
+        performed: likewise for an MPPS that reports COMPLETED and references the series.
+        counts: answers from the source, oldest first.
+        pauses: seconds between images of one series in this sender's past, a bounded sample.
+        reopened: late images came after an earlier verdict.
+    """
+
+    series_instance_uid: str
+    instances: int
+    first_image_at: datetime
+    last_image_at: datetime
+    associations: tuple[AssociationEvidence, ...]
+    sender_open: bool
+    geometry: GeometryEvidence
+    committed: bool = False
+    performed: bool = False
+    counts: tuple[SourceCount, ...] = ()
+    pauses: tuple[float, ...] = ()
+    reopened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a series is complete, why, and when to look again if it isn't yet.
+
+    Attributes:
+        complete: it may be routed. doubtful: by a ceiling only; the results say so.
+        evidence: which row of the table decided ("commitment", "mpps", "count", "geometry", "quiet",
+            "ceiling", "waiting").
+        reason: in words, with the figures it rests on.
+        look_again_at: when the verdict can change though nothing arrives; None if it can't.
+    """
+
+    complete: bool
+    evidence: str
+    reason: str
+    doubtful: bool = False
+    look_again_at: datetime | None = None
+
+
+class JobState(StrEnum):
+    """Where a job stands; the allowed changes stand in ledger/transitions.py."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    NOT_APPLICABLE = "not applicable"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    OWED = "owed"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of one pipeline on one revision of one series."""
+
+    id: str
+    """Derived from series, revision, route and pipeline: asking twice gives one job."""
+    study_instance_uid: str
+    series: Mapping[str, str]
+    """Series Instance UID by role; a pipeline of one series has the role "image"."""
+    revision: int
+    route: str
+    pipeline: str
+    destinations: tuple[str, ...]
+    created_at: datetime
+    """Also the content time of the results, so that a second run after a crash makes the same bytes."""
+    priority: int = 0
+    """Higher runs first."""
+    attempt: int = 0
+    doubtful: bool = False
+    """The series was called complete by a ceiling only."""
+    shadow: bool = False
+    """Run and keep, deliver nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One encoded object, durable in the spool."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    kind: str
+    """"seg", "sr", "sc", … : what `outputs` of a destination names."""
+    path: str
+    """Relative to the spool's root."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One result owed to one destination."""
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    destination: str
+    path: str
+    attempt: int
+    study_instance_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOutcome:
+    """How one attempt ended. `error` is None when the peer answered success (or a warning)."""
+
+    delivery_id: int
+    error: str | None = None
+    transient: bool = False
+    status: int | None = None
+    """DIMSE or HTTP status, where there was one."""
