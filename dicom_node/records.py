@@ -214,6 +214,13 @@ class Verdict:
     look_again_at: datetime | None = None
 
 
+class SeriesState(StrEnum):
+    """Where a series stands."""
+
+    ARRIVING = "arriving"
+    COMPLETE = "complete"
+
+
 class JobState(StrEnum):
     """Where a job stands; the allowed changes stand in ledger/transitions.py."""
 

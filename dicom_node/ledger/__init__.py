@@ -1,0 +1,32 @@
+"""The ledger: what happened, and what is owed. The only SQL in the node."""
+
+from dicom_node.ledger.arrivals import Arrivals, Indexed
+from dicom_node.ledger.database import Database
+from dicom_node.ledger.evidence import Held, Holdings
+from dicom_node.ledger.outbox import Outbox
+from dicom_node.ledger.views import Views
+from dicom_node.ledger.work import NewJob, Work
+
+
+class Ledger:
+    """One database and the rooms' views of it."""
+
+    def __init__(self, url: str) -> None:
+        """Connects lazily; `migrate()` once at the node's start."""
+        self.database = Database(url)
+        self.arrivals = Arrivals(self.database)
+        self.holdings = Holdings(self.database)
+        self.work = Work(self.database)
+        self.outbox = Outbox(self.database)
+        self.views = Views(self.database)
+
+    def migrate(self) -> None:
+        """Brings the schema to this version's."""
+        self.database.migrate()
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.database.close()
+
+
+__all__ = ["Held", "Indexed", "Ledger", "NewJob"]

@@ -1,0 +1,393 @@
+"""What the receivers report, written in order; the only writer of associations, series and instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from dicom_node.ledger.database import Database
+from dicom_node.ledger.tables import (
+    AssociationRow,
+    CommitmentRow,
+    ConflictRow,
+    InstanceRow,
+    JobRow,
+    JournalRow,
+    PerformedStepRow,
+    RefusalRow,
+    ResultRow,
+    SeriesRow,
+)
+from dicom_node.ledger.transitions import move, record
+from dicom_node.records import (
+    Association,
+    AssociationOutcome,
+    Instance,
+    JobState,
+    ReceiverEvent,
+    SeriesState,
+)
+
+_CHUNK = 500
+"""Keys in one IN (…): below SQLite's and PostgreSQL's limits on parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A stored instance with what its header says.
+
+    Attributes:
+        header: its keywords as plain values; kept for the series' first image only.
+        fields: the few fields that geometry needs (`headers.slice_fields`).
+        own: it is a result that this node made.
+        fault: why its header could not be read; None where it could.
+    """
+
+    instance: Instance
+    header: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    own: bool = False
+    fault: str | None = None
+
+    @property
+    def number(self) -> int:
+        """InstanceNumber (0020,0013), or a number past all others."""
+        try:
+            return int(self.header.get("InstanceNumber", 2**31 - 1))
+        except (TypeError, ValueError):
+            return 2**31 - 1
+
+
+class Arrivals:
+    """Writes what receivers report; reads what a judgement needs."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def offset(self, journal: str) -> int:
+        """How far a journal has been read."""
+        with self._db.read() as conn:
+            return conn.execute(select(JournalRow.offset).where(JournalRow.name == journal)).scalar() or 0
+
+    def known(self, instances: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which (series, SOP instance) pairs are in the ledger."""
+        found: set[tuple[str, str]] = set()
+        with self._db.read() as conn:
+            for start in range(0, len(instances), _CHUNK):
+                uids = [sop for _series, sop in instances[start : start + _CHUNK]]
+                rows = conn.execute(
+                    select(InstanceRow.series_instance_uid, InstanceRow.sop_instance_uid).where(
+                        InstanceRow.sop_instance_uid.in_(uids)
+                    )
+                )
+                found.update((row[0], row[1]) for row in rows)
+        return found.intersection(instances)
+
+    def apply(
+        self,
+        events: Sequence[ReceiverEvent],
+        indexed: Mapping[str, Indexed],
+        now: datetime,
+        journal: tuple[str, int] | None = None,
+    ) -> set[str]:
+        """Writes a batch of happenings and the journal's new offset, all or nothing.
+
+        Args:
+            events: in the order in which they happened.
+            indexed: by path, the header of each `stored` instance.
+            now: when the ledger learns of it.
+            journal: name and new offset; None for instances found by walking the spool.
+
+        Returns:
+            Series Instance UIDs that must be judged again.
+        """
+        with self._db.write() as conn:
+            touched = self._stored(conn, [e for e in events if e.happening == "stored"], indexed, now)
+            for event in events:
+                touched |= _WRITERS.get(event.happening, _nothing)(conn, event, journal)
+            _look_again(conn, touched)
+            if journal is not None:
+                _upsert(conn, JournalRow, {"name": journal[0]}, {"offset": journal[1]})
+        return touched
+
+    def _stored(
+        self, conn: Connection, events: Sequence[ReceiverEvent], indexed: Mapping[str, Indexed], now: datetime
+    ) -> set[str]:
+        """Inserts instances not yet known, by series; reopens a series that was complete."""
+        arrived: dict[str, dict[str, Indexed]] = {}
+        for event in events:
+            if event.instance is not None and event.instance.path in indexed:
+                one = indexed[event.instance.path]
+                arrived.setdefault(one.instance.series_instance_uid, {})[one.instance.sop_instance_uid] = one
+        touched = set()
+        for series_instance_uid, images in arrived.items():
+            new = [
+                image
+                for uid, image in images.items()
+                if uid not in _held(conn, series_instance_uid, list(images))
+            ]
+            if new:
+                conn.execute(insert(InstanceRow), [_instance_row(image) for image in new])
+                _note_series(conn, series_instance_uid, new, now)
+                touched.add(series_instance_uid)
+        return touched
+
+    def abort_orphans(self, journal: str, ended_at: datetime) -> set[str]:
+        """Marks associations that a dead receiver left open as aborted; gives their series."""
+        with self._db.write() as conn:
+            ids = list(
+                conn.execute(
+                    update(AssociationRow)
+                    .where(
+                        AssociationRow.journal == journal, AssociationRow.outcome == AssociationOutcome.OPEN
+                    )
+                    .values(outcome=AssociationOutcome.ABORTED, ended_at=ended_at)
+                    .returning(AssociationRow.id)
+                ).scalars()
+            )
+            touched = _series_of(conn, ids)
+            _look_again(conn, touched)
+        return touched
+
+    def open_journals(self) -> list[str]:
+        """Journals with an association that is still open."""
+        with self._db.read() as conn:
+            return list(
+                conn.execute(
+                    select(AssociationRow.journal)
+                    .where(AssociationRow.outcome == AssociationOutcome.OPEN)
+                    .distinct()
+                ).scalars()
+            )
+
+
+def _instance_row(image: Indexed) -> dict[str, Any]:
+    """The row of an instance."""
+    row = asdict(image.instance)
+    return row | {"fields": dict(image.fields), "fault": image.fault, "duplicates": 0}
+
+
+def _held(conn: Connection, series_instance_uid: str, sop_instance_uids: Sequence[str]) -> set[str]:
+    """Which of these images the ledger has."""
+    found: set[str] = set()
+    for start in range(0, len(sop_instance_uids), _CHUNK):
+        found.update(
+            conn.execute(
+                select(InstanceRow.sop_instance_uid).where(
+                    InstanceRow.series_instance_uid == series_instance_uid,
+                    InstanceRow.sop_instance_uid.in_(sop_instance_uids[start : start + _CHUNK]),
+                )
+            ).scalars()
+        )
+    return found
+
+
+def _note_series(conn: Connection, series_instance_uid: str, new: Sequence[Indexed], now: datetime) -> None:
+    """Makes the series' row, or brings it up to date; new images reopen a complete series."""
+    first = min(new, key=lambda image: image.number)
+    last_at = max(image.instance.received_at for image in new)
+    row = conn.execute(
+        select(SeriesRow.__table__).where(SeriesRow.series_instance_uid == series_instance_uid)
+    ).one_or_none()
+    if row is None:
+        conn.execute(
+            insert(SeriesRow).values(
+                series_instance_uid=series_instance_uid,
+                study_instance_uid=first.instance.study_instance_uid,
+                state=SeriesState.ARRIVING,
+                own=first.own or _is_result(conn, series_instance_uid),
+                modality=str(first.header.get("Modality") or "")[:16],
+                header=dict(first.header),
+                header_number=first.number,
+                first_image_at=min(image.instance.received_at for image in new),
+                last_image_at=last_at,
+            )
+        )
+        record(conn, "series", [series_instance_uid], None, SeriesState.ARRIVING, "first image", now)
+        return
+    values: dict[str, Any] = {"last_image_at": max(row.last_image_at, last_at)}
+    if first.number < row.header_number:
+        values |= {"header": dict(first.header), "header_number": first.number}
+    this = SeriesRow.series_instance_uid == series_instance_uid
+    conn.execute(update(SeriesRow).where(this).values(**values))
+    if row.state == SeriesState.COMPLETE:
+        _reopen(conn, series_instance_uid, row.revision, len(new), now)
+
+
+def _reopen(conn: Connection, series_instance_uid: str, revision: int, images: int, now: datetime) -> None:
+    """A new revision; jobs of the old one that have not started are dropped."""
+    cause = f"{images} late image(s) after revision {revision}"
+    move(
+        conn,
+        "series",
+        SeriesState.COMPLETE,
+        SeriesState.ARRIVING,
+        SeriesRow.series_instance_uid == series_instance_uid,
+        cause,
+        now,
+        revision=revision + 1,
+        doubtful=False,
+    )
+    move(
+        conn,
+        "job",
+        JobState.QUEUED,
+        JobState.DROPPED,
+        JobRow.series_instance_uid == series_instance_uid,
+        cause,
+        now,
+        finished_at=now,
+        reason=cause,
+    )
+
+
+def _is_result(conn: Connection, series_instance_uid: str) -> bool:
+    """A result of this node has come back."""
+    found = conn.execute(
+        select(ResultRow.sop_instance_uid)
+        .where(ResultRow.series_instance_uid == series_instance_uid)
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def _series_of(conn: Connection, association_ids: Sequence[str]) -> set[str]:
+    """Series that these associations brought images of."""
+    return set(
+        conn.execute(
+            select(InstanceRow.series_instance_uid)
+            .where(InstanceRow.association_id.in_(association_ids))
+            .distinct()
+        ).scalars()
+    )
+
+
+def _look_again(conn: Connection, series: Iterable[str]) -> None:
+    """These series are due at once."""
+    uids = list(series)
+    for start in range(0, len(uids), _CHUNK):
+        conn.execute(
+            update(SeriesRow)
+            .where(SeriesRow.series_instance_uid.in_(uids[start : start + _CHUNK]))
+            .values(look_again_at=None)
+        )
+
+
+def _upsert(conn: Connection, entity: type[Any], key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Updates the row with this key, or inserts it; one coordinator writes, so no race is to be won."""
+    table: Table = entity.__table__
+    where = [table.c[name] == value for name, value in key.items()]
+    if conn.execute(update(table).where(*where).values(**values)).rowcount == 0:
+        conn.execute(insert(table).values(**key, **values))
+
+
+def _opened(conn: Connection, event: ReceiverEvent, journal: tuple[str, int] | None) -> set[str]:
+    """An association began."""
+    return _association(conn, event.association, journal)
+
+
+def _association(conn: Connection, assoc: Association | None, journal: tuple[str, int] | None) -> set[str]:
+    """Writes an association as it stands now."""
+    if assoc is None:
+        return set()
+    values = asdict(assoc)
+    del values["instances"]
+    key = {"id": values.pop("id")}
+    _upsert(conn, AssociationRow, key, values | {"journal": journal[0] if journal else ""})
+    return set()
+
+
+def _closed(conn: Connection, event: ReceiverEvent, journal: tuple[str, int] | None) -> set[str]:
+    """An association ended: its series may now be complete."""
+    _association(conn, event.association, journal)
+    return _series_of(conn, [event.association.id]) if event.association else set()
+
+
+def _duplicate(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
+    """The same bytes again: counted, nothing else."""
+    if event.instance is not None:
+        conn.execute(
+            update(InstanceRow)
+            .where(
+                InstanceRow.series_instance_uid == event.instance.series_instance_uid,
+                InstanceRow.sop_instance_uid == event.instance.sop_instance_uid,
+            )
+            .values(duplicates=InstanceRow.duplicates + 1)
+        )
+    return set()
+
+
+def _conflict(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
+    """The same UID with other bytes: kept beside, shown."""
+    if (image := event.instance) is not None:
+        conn.execute(
+            insert(ConflictRow).values(
+                sop_instance_uid=image.sop_instance_uid,
+                series_instance_uid=image.series_instance_uid,
+                path=image.path,
+                digest=image.digest,
+                association_id=image.association_id,
+                at=image.received_at,
+            )
+        )
+    return set()
+
+
+def _refused(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
+    """A sender or an object was turned away."""
+    if event.refusal is not None:
+        conn.execute(insert(RefusalRow).values(**asdict(event.refusal)))
+    return set()
+
+
+def _commitment(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
+    """A sender asked whether we hold these; their series may now be complete."""
+    if (request := event.commitment) is None:
+        return set()
+    uids = list(request.sop_instance_uids)
+    values = {"calling_ae_title": request.calling_ae_title, "at": request.at, "sop_instance_uids": uids}
+    _upsert(conn, CommitmentRow, {"transaction_uid": request.transaction_uid}, values)
+    touched: set[str] = set()
+    for start in range(0, len(uids), _CHUNK):
+        touched.update(
+            conn.execute(
+                select(InstanceRow.series_instance_uid)
+                .where(InstanceRow.sop_instance_uid.in_(uids[start : start + _CHUNK]))
+                .distinct()
+            ).scalars()
+        )
+    return touched
+
+
+def _mpps(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
+    """A modality reported on its step; the series that it lists may now be complete."""
+    if (step := event.step) is None:
+        return set()
+    values = {
+        "calling_ae_title": step.calling_ae_title,
+        "at": step.at,
+        "status": step.status,
+        "series": {uid: list(images) for uid, images in step.series.items()},
+    }
+    _upsert(conn, PerformedStepRow, {"mpps_instance_uid": step.mpps_instance_uid}, values)
+    return set(step.series)
+
+
+def _nothing(_conn: Connection, _event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
+    """`stored` is written in bulk."""
+    return set()
+
+
+_WRITERS = {
+    "opened": _opened,
+    "closed": _closed,
+    "duplicate": _duplicate,
+    "conflict": _conflict,
+    "refused": _refused,
+    "commitment": _commitment,
+    "mpps": _mpps,
+}

@@ -1,0 +1,1 @@
+"""The ledger's migrations, one file for each change of the schema."""

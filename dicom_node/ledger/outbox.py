@@ -1,0 +1,154 @@
+"""Deliveries: results owed to destinations until each is acknowledged or refused for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from dicom_node.ledger.database import Database
+from dicom_node.ledger.tables import DeliveryRow, JobRow, ResultRow
+from dicom_node.ledger.transitions import move
+from dicom_node.records import Delivery, DeliveryOutcome, DeliveryState
+
+
+class Outbox:
+    """What is owed to whom."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def begin(self, destination: str, now: datetime, limit: int = 100) -> list[Delivery]:
+        """Takes deliveries that are due at a destination, oldest first, and marks them as being sent."""
+        due = (
+            select(DeliveryRow.id)
+            .where(
+                DeliveryRow.state == DeliveryState.OWED,
+                DeliveryRow.destination == destination,
+                DeliveryRow.not_before <= now,
+            )
+            .order_by(DeliveryRow.id)
+            .limit(limit)
+        )
+        with self._db.read() as conn:
+            ids = list(conn.execute(due).scalars())
+        if not ids:
+            return []
+        with self._db.write() as conn:
+            move(
+                conn,
+                "delivery",
+                DeliveryState.OWED,
+                DeliveryState.SENDING,
+                DeliveryRow.id.in_(ids),
+                "an attempt began",
+                now,
+                attempt=DeliveryRow.attempt + 1,
+            )
+            rows = conn.execute(
+                select(
+                    DeliveryRow.id,
+                    DeliveryRow.attempt,
+                    DeliveryRow.destination,
+                    ResultRow.sop_instance_uid,
+                    ResultRow.sop_class_uid,
+                    ResultRow.path,
+                    JobRow.study_instance_uid,
+                )
+                .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
+                .join(JobRow, JobRow.id == ResultRow.job_id)
+                .where(DeliveryRow.id.in_(ids), DeliveryRow.state == DeliveryState.SENDING)
+                .order_by(DeliveryRow.id)
+            )
+            return [Delivery(**row._mapping) for row in rows]
+
+    def settle(self, outcomes: Sequence[tuple[DeliveryOutcome, timedelta | None]], now: datetime) -> None:
+        """Records how attempts ended.
+
+        Args:
+            outcomes: each with the delay before another try; None where there is none to be.
+            now: when.
+        """
+        with self._db.write() as conn:
+            for outcome, delay in outcomes:
+                this = DeliveryRow.id == outcome.delivery_id
+                sending = DeliveryState.SENDING
+                if outcome.error is None:
+                    move(
+                        conn,
+                        "delivery",
+                        sending,
+                        DeliveryState.DELIVERED,
+                        this,
+                        "acknowledged",
+                        now,
+                        error=None,
+                        finished_at=now,
+                    )
+                elif delay is None:
+                    move(
+                        conn,
+                        "delivery",
+                        sending,
+                        DeliveryState.REFUSED,
+                        this,
+                        outcome.error,
+                        now,
+                        error=outcome.error,
+                        finished_at=now,
+                    )
+                else:
+                    move(
+                        conn,
+                        "delivery",
+                        sending,
+                        DeliveryState.OWED,
+                        this,
+                        outcome.error,
+                        now,
+                        error=outcome.error,
+                        not_before=now + delay,
+                    )
+
+    def recover(self, now: datetime) -> int:
+        """Owes again what was being sent when the coordinator ended; a peer may get the same bytes twice."""
+        with self._db.write() as conn:
+            cause = "the coordinator ended during the attempt"
+            return len(
+                move(
+                    conn,
+                    "delivery",
+                    DeliveryState.SENDING,
+                    DeliveryState.OWED,
+                    DeliveryRow.id >= 0,
+                    cause,
+                    now,
+                )
+            )
+
+    def hurry(self, destination: str, now: datetime) -> int:
+        """Makes everything owed to a destination due now; gives their number."""
+        with self._db.write() as conn:
+            return conn.execute(
+                update(DeliveryRow)
+                .where(DeliveryRow.destination == destination, DeliveryRow.state == DeliveryState.OWED)
+                .values(not_before=now)
+            ).rowcount
+
+    def retry(self, destination: str, now: datetime) -> int:
+        """Owes again what a destination refused, because an administrator asked; gives their number."""
+        with self._db.write() as conn:
+            return len(
+                move(
+                    conn,
+                    "delivery",
+                    DeliveryState.REFUSED,
+                    DeliveryState.OWED,
+                    DeliveryRow.destination == destination,
+                    "an administrator asked",
+                    now,
+                    not_before=now,
+                    finished_at=None,
+                )
+            )

@@ -1,0 +1,158 @@
+"""Read-only views for people: what stands where, and what needs somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from dicom_node.ledger.database import Database
+from dicom_node.ledger.tables import (
+    AssociationRow,
+    ChangeRow,
+    ConflictRow,
+    DeliveryRow,
+    InstanceRow,
+    JobRow,
+    RefusalRow,
+    ResultRow,
+    SeriesRow,
+)
+from dicom_node.records import AssociationOutcome, DeliveryState
+
+
+class Views:
+    """Queries of the status pages and commands; UIDs, counts and states, no patient data."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def _rows(self, statement: Any) -> list[dict[str, Any]]:
+        """A query's rows as dicts."""
+        with self._db.read() as conn:
+            return [dict(row) for row in conn.execute(statement).mappings()]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Numbers of series, jobs and deliveries by state, and of associations open."""
+        counts: dict[str, dict[str, int]] = {}
+        with self._db.read() as conn:
+            for name, column in (
+                ("series", SeriesRow.state),
+                ("jobs", JobRow.state),
+                ("deliveries", DeliveryRow.state),
+            ):
+                rows = conn.execute(select(column, func.count()).group_by(column))
+                counts[name] = {row[0]: row[1] for row in rows}
+            still_open = select(func.count()).where(AssociationRow.outcome == AssociationOutcome.OPEN)
+            counts["associations"] = {"open": conn.execute(still_open).scalar_one()}
+        return counts
+
+    def recent_series(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The series that changed last, with their number of images and verdict."""
+        recent = (
+            select(
+                SeriesRow.series_instance_uid,
+                SeriesRow.study_instance_uid,
+                SeriesRow.modality,
+                SeriesRow.state,
+                SeriesRow.revision,
+                SeriesRow.own,
+                SeriesRow.doubtful,
+                SeriesRow.last_image_at,
+                SeriesRow.verdict,
+            )
+            .order_by(SeriesRow.last_image_at.desc())
+            .limit(limit)
+            .subquery()
+        )
+        images = (
+            select(func.count())
+            .where(InstanceRow.series_instance_uid == recent.c.series_instance_uid)
+            .scalar_subquery()
+        )
+        return self._rows(select(recent, images.label("images")).order_by(recent.c.last_image_at.desc()))
+
+    def recent_jobs(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest jobs."""
+        return self._rows(
+            select(
+                JobRow.id,
+                JobRow.series_instance_uid,
+                JobRow.revision,
+                JobRow.route,
+                JobRow.pipeline,
+                JobRow.state,
+                JobRow.attempt,
+                JobRow.progress,
+                JobRow.created_at,
+                JobRow.started_at,
+                JobRow.finished_at,
+                JobRow.reason,
+            )
+            .order_by(JobRow.created_at.desc())
+            .limit(limit)
+        )
+
+    def deliveries(
+        self, states: Sequence[str] = tuple(DeliveryState), limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """The newest deliveries in these states, with what each is."""
+        return self._rows(
+            select(
+                DeliveryRow.id,
+                DeliveryRow.destination,
+                DeliveryRow.state,
+                DeliveryRow.attempt,
+                DeliveryRow.not_before,
+                DeliveryRow.finished_at,
+                DeliveryRow.error,
+                ResultRow.sop_instance_uid,
+                ResultRow.kind,
+                ResultRow.description,
+                ResultRow.path,
+                ResultRow.job_id,
+            )
+            .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
+            .where(DeliveryRow.state.in_(states))
+            .order_by(DeliveryRow.id.desc())
+            .limit(limit)
+        )
+
+    def refusals(self, limit: int = 20) -> list[dict[str, Any]]:
+        """What was turned away lately, with hints."""
+        return self._rows(select(RefusalRow.__table__).order_by(RefusalRow.at.desc()).limit(limit))
+
+    def conflicts(self, limit: int = 20) -> list[dict[str, Any]]:
+        """Same UID, other bytes."""
+        return self._rows(select(ConflictRow.__table__).order_by(ConflictRow.at.desc()).limit(limit))
+
+    def results(self, job_id: str) -> list[dict[str, Any]]:
+        """The objects that a job made."""
+        return self._rows(select(ResultRow.__table__).where(ResultRow.job_id == job_id))
+
+    def history(self, entity: str, key: str) -> list[dict[str, Any]]:
+        """Every change of one thing, oldest first."""
+        return self._rows(
+            select(ChangeRow.at, ChangeRow.before, ChangeRow.after, ChangeRow.cause)
+            .where(ChangeRow.entity == entity, ChangeRow.key == key)
+            .order_by(ChangeRow.id)
+        )
+
+    def idle(self) -> bool:
+        """Nothing arrives, waits, runs or is owed."""
+        counts = self.counts()
+        busy = (
+            counts["series"].get("arriving", 0),
+            counts["jobs"].get("queued", 0),
+            counts["jobs"].get("running", 0),
+            counts["deliveries"].get("owed", 0),
+            counts["deliveries"].get("sending", 0),
+        )
+        return not any(busy)
+
+    def last_change(self) -> datetime | None:
+        """When anything last changed its state."""
+        with self._db.read() as conn:
+            return conn.execute(select(func.max(ChangeRow.at))).scalar()

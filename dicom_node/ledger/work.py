@@ -1,0 +1,296 @@
+"""Jobs: made when a series is complete, claimed by workers, ended with results that are owed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from dicom_node.ledger.database import Database
+from dicom_node.ledger.evidence import plain_verdict
+from dicom_node.ledger.tables import DeliveryRow, JobRow, ResultRow, SeriesRow
+from dicom_node.ledger.transitions import move, record
+from dicom_node.records import DeliveryState, Job, JobState, Result, SeriesState, Verdict
+
+MAX_LOST = 3
+"""A job whose worker ended this often is not tried again: it may be what ends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a matched route asks for.
+
+    Attributes:
+        explanation: why the route fired, as JSON.
+    """
+
+    route: str
+    pipeline: str
+    series: Mapping[str, str]
+    destinations: tuple[str, ...]
+    priority: int
+    explanation: Mapping[str, Any]
+    shadow: bool = False
+
+
+def job_id(series_instance_uid: str, revision: int, route: str, pipeline: str) -> str:
+    """The identity of a job: the same question asked twice is one job."""
+    return sha256("\n".join((series_instance_uid, str(revision), route, pipeline)).encode()).hexdigest()[:32]
+
+
+class Work:
+    """The queue of jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def complete(
+        self, series_instance_uid: str, revision: int, verdict: Verdict, jobs: Sequence[NewJob], now: datetime
+    ) -> list[str]:
+        """Marks a series complete and queues its jobs, in one transaction.
+
+        Returns:
+            Ids of the jobs queued; empty where the series went on to another revision meanwhile.
+        """
+        with self._db.write() as conn:
+            moved = move(
+                conn,
+                "series",
+                SeriesState.ARRIVING,
+                SeriesState.COMPLETE,
+                (SeriesRow.series_instance_uid == series_instance_uid) & (SeriesRow.revision == revision),
+                verdict.reason,
+                now,
+                verdict=plain_verdict(verdict),
+                doubtful=verdict.doubtful,
+            )
+            if not moved:
+                return []
+            return [_queue(conn, moved[0], new, now) for new in jobs]
+
+    def claim(self, worker: str, pipelines: Sequence[str], now: datetime) -> Job | None:
+        """Gives the most urgent job that is due to a worker; None where there is none."""
+        due = (
+            select(JobRow.id)
+            .where(JobRow.state == JobState.QUEUED, JobRow.not_before <= now, JobRow.pipeline.in_(pipelines))
+            .order_by(JobRow.priority.desc(), JobRow.created_at, JobRow.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        with self._db.read() as conn:  # an idle worker must not take SQLite's write lock ten times a second
+            if conn.execute(due).first() is None:
+                return None
+        with self._db.write() as conn:
+            rows = move(
+                conn,
+                "job",
+                JobState.QUEUED,
+                JobState.RUNNING,
+                JobRow.id == due.scalar_subquery(),
+                f"claimed by {worker}",
+                now,
+                worker=worker,
+                started_at=now,
+                attempt=JobRow.attempt + 1,
+                progress=0.0,
+            )
+        return _job(rows[0]) if rows else None
+
+    def progress(self, job: str, worker: str, fraction: float) -> bool:
+        """Notes progress; False where the job is no longer this worker's."""
+        with self._db.write() as conn:
+            done = conn.execute(
+                update(JobRow)
+                .where(JobRow.id == job, JobRow.worker == worker, JobRow.state == JobState.RUNNING)
+                .values(progress=fraction)
+            )
+            return bool(done.rowcount)
+
+    def finish(
+        self,
+        job: Job,
+        state: JobState,
+        reason: str | None,
+        results: Sequence[Result],
+        takes: Mapping[str, frozenset[str]],
+        now: datetime,
+    ) -> bool:
+        """Ends a running job, records its results, and owes them to its destinations, in one transaction.
+
+        Args:
+            job: as claimed.
+            state: DONE, NOT_APPLICABLE or FAILED.
+            reason: why, where it isn't done.
+            results: durable in the spool.
+            takes: the kinds of result that each destination takes.
+            now: when.
+
+        Returns:
+            False where the job was no longer running under this claim; nothing is then recorded.
+        """
+        with self._db.write() as conn:
+            moved = move(
+                conn,
+                "job",
+                JobState.RUNNING,
+                state,
+                (JobRow.id == job.id) & (JobRow.attempt == job.attempt),
+                reason or "results recorded",
+                now,
+                reason=reason,
+                finished_at=now,
+                worker=None,
+                progress=1.0,
+            )
+            if not moved:
+                return False
+            known = _recorded(conn, [result.sop_instance_uid for result in results])
+            new = [result for result in results if result.sop_instance_uid not in known]
+            for result in new:
+                conn.execute(insert(ResultRow).values(job_id=job.id, **asdict(result)))
+            if not job.shadow:
+                _owe(conn, job, new, takes, now)
+        return True
+
+    def give_back(self, job: Job, cause: str, delay: timedelta, now: datetime) -> None:
+        """Queues a running job again, after a delay."""
+        with self._db.write() as conn:
+            move(
+                conn,
+                "job",
+                JobState.RUNNING,
+                JobState.QUEUED,
+                (JobRow.id == job.id) & (JobRow.attempt == job.attempt),
+                cause,
+                now,
+                worker=None,
+                not_before=now + delay,
+                reason=cause,
+            )
+
+    def recover(self, worker: str, now: datetime) -> list[Job]:
+        """Gives back what an earlier life of this worker held.
+
+        Returns:
+            Jobs whose worker has ended too often while it ran them: still RUNNING under this worker's
+            name, for it to fail them visibly.
+        """
+        mine = JobRow.worker == worker
+        with self._db.write() as conn:
+            cause = f"worker {worker} ended while it ran this"
+            move(
+                conn,
+                "job",
+                JobState.RUNNING,
+                JobState.QUEUED,
+                mine & (JobRow.attempt < MAX_LOST),
+                cause,
+                now,
+                worker=None,
+                not_before=now,
+                reason=cause,
+            )
+            rows = conn.execute(select(JobRow.__table__).where(mine, JobRow.state == JobState.RUNNING)).all()
+        return [_job(row) for row in rows]
+
+    def retry(self, job: str, now: datetime) -> bool:
+        """Queues a failed job again because an administrator asked."""
+        with self._db.write() as conn:
+            return bool(
+                move(
+                    conn,
+                    "job",
+                    JobState.FAILED,
+                    JobState.QUEUED,
+                    JobRow.id == job,
+                    "an administrator asked",
+                    now,
+                    attempt=0,
+                    not_before=now,
+                    finished_at=None,
+                )
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Number of jobs by state."""
+        with self._db.read() as conn:
+            rows = conn.execute(select(JobRow.state, func.count()).group_by(JobRow.state))
+            return {row[0]: row[1] for row in rows}
+
+
+def _queue(conn: Connection, series: Row[Any], new: NewJob, now: datetime) -> str:
+    """Inserts a job of a series that is complete."""
+    identity = job_id(series.series_instance_uid, series.revision, new.route, new.pipeline)
+    conn.execute(
+        insert(JobRow).values(
+            id=identity,
+            study_instance_uid=series.study_instance_uid,
+            series_instance_uid=series.series_instance_uid,
+            series=dict(new.series),
+            revision=series.revision,
+            route=new.route,
+            pipeline=new.pipeline,
+            destinations=list(new.destinations),
+            explanation=dict(new.explanation),
+            state=JobState.QUEUED,
+            priority=new.priority,
+            shadow=new.shadow,
+            doubtful=series.doubtful,
+            created_at=now,
+            not_before=now,
+        )
+    )
+    record(conn, "job", [identity], None, JobState.QUEUED, f"route {new.route}", now)
+    return identity
+
+
+def _recorded(conn: Connection, sop_instance_uids: Sequence[str]) -> set[str]:
+    """Which of these results an earlier try recorded; what it said under a UID stands."""
+    rows = conn.execute(
+        select(ResultRow.sop_instance_uid).where(ResultRow.sop_instance_uid.in_(sop_instance_uids))
+    )
+    return set(rows.scalars())
+
+
+def _owe(
+    conn: Connection, job: Job, results: Sequence[Result], takes: Mapping[str, frozenset[str]], now: datetime
+) -> None:
+    """One delivery for each result and each destination that takes its kind."""
+    for result in results:
+        for destination in job.destinations:
+            if result.kind in takes.get(destination, frozenset()):
+                key = conn.execute(
+                    insert(DeliveryRow)
+                    .values(
+                        sop_instance_uid=result.sop_instance_uid,
+                        destination=destination,
+                        state=DeliveryState.OWED,
+                        not_before=now,
+                    )
+                    .returning(DeliveryRow.id)
+                ).scalar_one()
+                record(
+                    conn, "delivery", [key], None, DeliveryState.OWED, f"{result.kind} to {destination}", now
+                )
+
+
+def _job(row: Row[Any]) -> Job:
+    """The record of a job's row."""
+    return Job(
+        id=row.id,
+        study_instance_uid=row.study_instance_uid,
+        series=row.series,
+        revision=row.revision,
+        route=row.route,
+        pipeline=row.pipeline,
+        destinations=tuple(row.destinations),
+        created_at=row.created_at,
+        priority=row.priority,
+        attempt=row.attempt,
+        doubtful=row.doubtful,
+        shadow=row.shadow,
+    )
