@@ -1,0 +1,63 @@
+"""Which presentation contexts a batch of files needs, and in how many associations (PS3.8 9.3.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom.presentation import PresentationContext, build_context
+
+from dicom_node.association import MAX_CONTEXTS
+
+TRANSCODABLE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+"""An uncompressed little-endian data set can be written in these without touching a pixel (PS3.5 annex A)."""
+_UNCOMPRESSED = (*TRANSCODABLE, DeflatedExplicitVRLittleEndian)
+
+
+class Form(NamedTuple):
+    """What a peer must accept to take a file as it is."""
+
+    sop_class_uid: str
+    transfer_syntax_uid: str
+
+
+def contexts_of(form: Form) -> list[PresentationContext]:
+    """The contexts that a form asks for.
+
+    The file's own syntax stands in a context by itself, so that it is taken untouched where the peer can;
+    for uncompressed files a second context has what it could be written in instead.
+    """
+    contexts = [build_context(form.sop_class_uid, [form.transfer_syntax_uid])]
+    if form.transfer_syntax_uid in _UNCOMPRESSED:
+        others: list[str | UID] = [uid for uid in TRANSCODABLE if uid != form.transfer_syntax_uid]
+        contexts.append(build_context(form.sop_class_uid, others))
+    return contexts
+
+
+def batches(forms: Iterable[Form]) -> Iterator[list[PresentationContext]]:
+    """Contexts for one association after another, each at most 128, no form split between two."""
+    batch: list[PresentationContext] = []
+    for form in sorted(set(forms)):
+        contexts = contexts_of(form)
+        if len(batch) + len(contexts) > MAX_CONTEXTS:
+            yield batch
+            batch = []
+        batch += contexts
+    if batch:
+        yield batch
+
+
+def chosen_syntax(form: Form, accepted: Iterable[PresentationContext]) -> str | None:
+    """The transfer syntax that a file of this form is to be sent in; None where the peer takes none."""
+    syntaxes = [cx.transfer_syntax[0] for cx in accepted if cx.abstract_syntax == form.sop_class_uid]
+    if form.transfer_syntax_uid in syntaxes:
+        return form.transfer_syntax_uid
+    if form.transfer_syntax_uid in _UNCOMPRESSED:
+        return next((uid for uid in TRANSCODABLE if uid in syntaxes), None)
+    return None

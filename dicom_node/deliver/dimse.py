@@ -1,0 +1,175 @@
+"""Delivery by C-STORE (PS3.4 annex B): one association for a batch, streamed from the files.
+
+Each object has an outcome of its own. An object on which the association breaks is to be tried again
+later; those behind it go on in a new association, so that one bad object blocks no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import UID
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from dicom_node.association import NothingAccepted, associate, name_of
+from dicom_node.config.models import DestinationConfig
+from dicom_node.deliver.contexts import Form, batches, chosen_syntax
+from dicom_node.deliver.status import meaning
+from dicom_node.errors import BadInput, NodeError, Transient
+from dicom_node.records import Delivery, DeliveryOutcome
+
+LOSSES = 3
+"""Associations lost in a row after which the rest of a batch waits for its next attempt."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    delivery: Delivery
+    path: Path
+    form: Form
+
+
+def send(
+    deliveries: Sequence[Delivery],
+    destination: DestinationConfig,
+    node_ae_title: str,
+    open_path: Callable[[str], Path],
+) -> list[DeliveryOutcome]:
+    """Sends objects to one destination and says how each fared, in the order given. Raises nothing.
+
+    Each file goes out untouched where the destination takes its transfer syntax; an uncompressed one is
+    rewritten in another uncompressed syntax where it takes only that.
+
+    Args:
+        deliveries: what to send, all owed to this destination.
+        destination: whom to send it to.
+        node_ae_title: the calling AE title.
+        open_path: gives the file of a delivery's `path`.
+    """
+    outcomes: dict[int, DeliveryOutcome] = {}
+    parcels: list[_Parcel] = []
+    for delivery in deliveries:
+        try:
+            parcels.append(_parcel(delivery, open_path(delivery.path)))
+        except NodeError as error:
+            outcomes[delivery.id] = _failed(delivery, error)
+    for contexts in batches(parcel.form for parcel in parcels):
+        proposed = {(cx.abstract_syntax, syntax) for cx in contexts for syntax in cx.transfer_syntax}
+        group = [
+            parcel for parcel in parcels if parcel.form in proposed and parcel.delivery.id not in outcomes
+        ]
+        for outcome in _send_group(group, contexts, destination, node_ae_title):
+            outcomes[outcome.delivery_id] = outcome
+    for delivery in deliveries:
+        _report(delivery, outcomes[delivery.id])
+    return [outcomes[delivery.id] for delivery in deliveries]
+
+
+def _parcel(delivery: Delivery, path: Path) -> _Parcel:
+    try:
+        meta = read_file_meta_info(path)
+        form = Form(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
+    except FileNotFoundError as error:
+        raise BadInput(f"the file {delivery.path} is missing from the spool") from error
+    except (InvalidDicomError, AttributeError) as error:
+        raise BadInput(f"{delivery.path} has no DICOM file meta information that says what it is") from error
+    except OSError as error:
+        raise Transient(f"{delivery.path} cannot be read: {error.strerror}") from error
+    return _Parcel(delivery, path, form)
+
+
+def _send_group(
+    parcels: Sequence[_Parcel],
+    contexts: Sequence[PresentationContext],
+    destination: DestinationConfig,
+    node_ae_title: str,
+) -> Iterator[DeliveryOutcome]:
+    """One outcome for each parcel, over as few associations as the peer's health allows."""
+    done = losses = 0
+    while done < len(parcels):
+        try:
+            with associate(destination, node_ae_title, contexts) as assoc:
+                for parcel in parcels[done:]:
+                    outcome = _store(assoc, parcel, destination, message_id=done % 65535 + 1)
+                    losses = losses + 1 if outcome.transient and outcome.status is None else 0
+                    done += 1
+                    yield outcome
+                    if not assoc.is_established:
+                        break
+        except NothingAccepted:
+            yield from (_not_accepted(parcel, destination) for parcel in parcels[done:])
+            return
+        except NodeError as error:
+            yield from (_failed(parcel.delivery, error) for parcel in parcels[done:])
+            return
+        if losses >= LOSSES:
+            broken = Transient(f"{name_of(destination)} broke {losses} associations in a row")
+            yield from (_failed(parcel.delivery, broken) for parcel in parcels[done:])
+            return
+
+
+def _store(
+    assoc: Association, parcel: _Parcel, destination: DestinationConfig, message_id: int
+) -> DeliveryOutcome:
+    delivery = parcel.delivery
+    syntax = chosen_syntax(parcel.form, assoc.accepted_contexts)
+    if syntax is None:
+        return _not_accepted(parcel, destination)
+    try:
+        # A data set, unlike a path, is written in the syntax of the context that the peer accepted.
+        payload = parcel.path if syntax == parcel.form.transfer_syntax_uid else dcmread(parcel.path)
+        answer = assoc.send_c_store(payload, message_id, priority=0)
+    except ValueError as error:
+        return _failed(
+            delivery, BadInput(f"{delivery.path} cannot be written as {UID(syntax).name}: {error}")
+        )
+    except (OSError, RuntimeError) as error:
+        assoc.abort()
+        return _failed(delivery, Transient(f"{name_of(destination)}: the association ended: {error}"))
+    return _outcome(delivery, answer, destination)
+
+
+def _outcome(delivery: Delivery, answer: Dataset, destination: DestinationConfig) -> DeliveryOutcome:
+    if "Status" not in answer:
+        text = f"no answer within {destination.timeout:g} s, or the connection was lost"
+        return _failed(delivery, Transient(f"{name_of(destination)}: {text}"))
+    status = int(answer.Status)
+    means = meaning(status)
+    if means.kind in {"delivered", "warning"}:
+        return DeliveryOutcome(delivery.id, status=status)
+    text = f"{name_of(destination)} answered {status:04X}: {means.text}"
+    return DeliveryOutcome(delivery.id, text, transient=means.kind == "transient", status=status)
+
+
+def _not_accepted(parcel: _Parcel, destination: DestinationConfig) -> DeliveryOutcome:
+    sop_class, syntax = (UID(uid).name for uid in parcel.form)
+    return DeliveryOutcome(
+        parcel.delivery.id,
+        f"{name_of(destination)} does not accept {sop_class} as {syntax}; "
+        "allow it there, or leave this kind out of the destination's `outputs`",
+    )
+
+
+def _failed(delivery: Delivery, error: NodeError) -> DeliveryOutcome:
+    return DeliveryOutcome(delivery.id, str(error), transient=isinstance(error, Transient))
+
+
+def _report(delivery: Delivery, outcome: DeliveryOutcome) -> None:
+    bound = log.bind(
+        sop_instance_uid=delivery.sop_instance_uid, destination=delivery.destination, status=outcome.status
+    )
+    if outcome.error is not None:
+        bound.warning("delivery_failed", error=outcome.error, transient=outcome.transient)
+    elif outcome.status:
+        bound.warning("delivered_with_warning", meaning=meaning(outcome.status).text)
+    else:
+        bound.info("delivered")
