@@ -1,0 +1,1 @@
+"""Tests, one folder for each room, and the journeys through all of them."""

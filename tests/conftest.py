@@ -1,0 +1,66 @@
+"""What every test may ask for: real data, and strict settings."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pydicom
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+pydicom.config.INVALID_KEYWORD_BEHAVIOR = "RAISE"
+
+hypothesis.settings.register_profile("default", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("soak", max_examples=5000, deadline=None)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "default")
+)
+
+
+def _folder(variable: str, beside: Path) -> Path:
+    """The folder that an environment variable names, or the one beside the checkout, or a skip."""
+    folder = Path(os.environ.get(variable) or CHECKOUT.parent / beside)
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {variable} names no folder, and ../{beside} is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real series, or a skip."""
+    return _folder("DICOM_NODE_TEST_DATA", Path("shared/data"))
+
+
+@pytest.fixture(scope="session")
+def shared_bundles() -> Path:
+    """The folder of MONAI bundles, or a skip."""
+    return _folder("DICOM_NODE_TEST_BUNDLES", Path("shared/bundles"))
+
+
+@pytest.fixture(scope="session")
+def gunzipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Gives a folder's DICOM files as plain files: `gunzipped(shared_data / "mr_head_t1w_philips")`.
+
+    Files named *.gz lose their ending and are unpacked, once a session; others are copied as they are.
+    """
+    done: dict[Path, Path] = {}
+
+    def unpack(folder: Path) -> Path:
+        if folder not in done:
+            target = tmp_path_factory.mktemp(folder.name)
+            for file in sorted(path for path in folder.iterdir() if path.is_file()):
+                if file.suffix == ".gz":
+                    (target / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+                else:
+                    shutil.copy(file, target)
+            done[folder] = target
+        return done[folder]
+
+    return unpack
