@@ -1,0 +1,126 @@
+"""What receivers report is in the ledger once, in order, with what a judgement needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dicom_node.ledger import Ledger
+from dicom_node.records import (
+    AssociationOutcome,
+    PerformedStep,
+    ReceiverEvent,
+    Refusal,
+    StorageCommitment,
+    Verdict,
+)
+from tests.ledger.arrivals import arrive, assoc, at, closed, image, opened
+
+SERIES = "1.2.3"
+
+
+def test_a_series_is_known_from_its_first_image_on(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    touched = arrive(ledger, [image(2, received=1), image(1, received=2)], ("j1", 99))
+    facts = ledger.holdings.facts(SERIES)
+    assert touched == {SERIES}
+    assert (facts.images, facts.frames, facts.modality) == (2, 2, "CT")
+    assert facts.header["InstanceNumber"] == 1, (
+        "the header is that of the first image by number, not by arrival"
+    )
+    assert facts.calling_ae_titles == ("CT1",)
+    assert ledger.arrivals.offset("j1") == 99
+    assert ledger.holdings.due(at(3)) == [SERIES]
+
+
+def test_the_same_line_read_twice_counts_once(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    arrive(ledger, [image(1)])
+    assert arrive(ledger, [image(1)]) == set()
+    assert ledger.holdings.facts(SERIES).images == 1
+
+
+def test_the_same_bytes_again_are_counted_and_wake_nothing(ledger: Ledger) -> None:
+    arrive(ledger, [image(1)])
+    touched = ledger.arrivals.apply([ReceiverEvent("duplicate", instance=image(1))], {}, at(5))
+    assert touched == set()
+    assert ledger.holdings.facts(SERIES).images == 1
+
+
+def test_other_bytes_under_the_same_uid_are_shown(ledger: Ledger) -> None:
+    arrive(ledger, [image(1)])
+    other = replace(image(1), digest="other", path="instances/1.2.3/1~other.dcm")
+    ledger.arrivals.apply([ReceiverEvent("conflict", instance=other)], {}, at(5))
+    (conflict,) = ledger.views.conflicts()
+    assert (conflict["sop_instance_uid"], conflict["path"]) == ("1.2.3.1", other.path)
+
+
+def test_evidence_names_each_association(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    opened(ledger, assoc("a2", started=1))
+    arrive(ledger, [image(1, received=1), image(2, received=2), image(3, received=3, association="a2")])
+    assert closed(ledger, assoc("a1", ended=4)) == {SERIES}
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert [(a.association_id, a.images, a.outcome) for a in held.associations] == [
+        ("a1", 2, AssociationOutcome.RELEASED),
+        ("a2", 1, AssociationOutcome.OPEN),
+    ]
+    assert held.sender_open
+    closed(ledger, assoc("a2", started=1, ended=5, aborted=True))
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert not held.sender_open
+    assert held.associations[1].outcome is AssociationOutcome.ABORTED
+
+
+def test_a_dead_receivers_associations_are_aborted(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    arrive(ledger, [image(1)])
+    assert ledger.arrivals.open_journals() == ["j1"]
+    assert ledger.arrivals.abort_orphans("j1", at(9)) == {SERIES}
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert held.associations[0].outcome is AssociationOutcome.ABORTED
+    assert ledger.arrivals.open_journals() == []
+
+
+@pytest.mark.parametrize(("listed", "proof"), [((1, 2), True), ((1, 2, 3), False), ((1,), False)])
+def test_a_procedure_step_proves_only_what_it_lists(
+    ledger: Ledger, listed: tuple[int, ...], proof: bool
+) -> None:
+    arrive(ledger, [image(1), image(2)])
+    step = PerformedStep(at(3), "CT1", "1.9", "COMPLETED", {SERIES: tuple(f"1.2.3.{n}" for n in listed)})
+    assert ledger.arrivals.apply([ReceiverEvent("mpps", step=step)], {}, at(3)) == {SERIES}
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert held.performed is proof
+
+
+@pytest.mark.parametrize(("listed", "proof"), [((1, 2), True), ((1, 2, 7), True), ((1,), False)])
+def test_a_commitment_request_proves_what_is_held(
+    ledger: Ledger, listed: tuple[int, ...], proof: bool
+) -> None:
+    arrive(ledger, [image(1), image(2)])
+    request = StorageCommitment(at(3), "CT1", "1.8", tuple(f"1.2.3.{n}" for n in listed), "a1")
+    assert ledger.arrivals.apply([ReceiverEvent("commitment", commitment=request)], {}, at(3)) == {SERIES}
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert held.committed is proof
+
+
+def test_refusals_are_shown_with_their_hint(ledger: Ledger) -> None:
+    refusal = Refusal(at(1), "STRANGER", "DICOMNODE", "127.0.0.1", "unknown calling AE title", "peers: …")
+    ledger.arrivals.apply([ReceiverEvent("refused", refusal=refusal)], {}, at(1))
+    (row,) = ledger.views.refusals()
+    assert (row["calling_ae_title"], row["hint"]) == ("STRANGER", "peers: …")
+
+
+def test_a_waiting_verdict_is_looked_at_again_in_time(ledger: Ledger) -> None:
+    arrive(ledger, [image(1)])
+    ledger.holdings.wait_until(SERIES, Verdict(False, "waiting", "quiet for 0 of 15 s", look_again_at=at(15)))
+    assert ledger.holdings.due(at(14)) == []
+    assert ledger.holdings.due(at(15)) == [SERIES]
+    arrive(ledger, [image(2, received=5)])
+    assert ledger.holdings.due(at(5)) == [SERIES], "a new image makes it due at once"
