@@ -53,5 +53,9 @@ class ModelFailed(Permanent):
     """A pipeline raised, ran out of time, or returned what its findings' contracts forbid."""
 
 
+class Cancelled(Permanent):
+    """The job was taken back while it ran."""
+
+
 class GateRefused(Permanent):
     """A result object failed the checks that stand before the outbox; the text lists what is wrong."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from dicom_node.errors import BadInput, GeometryError, ModelFailed, ModelUnavailable
 from dicom_node.findings import (
@@ -41,6 +41,36 @@ class Options(BaseModel):
     """Base of a pipeline's options: what a site may set under `options:` in conf.yaml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Requirements(BaseModel):
+    """What an input must be for a pipeline to apply; the engine checks it before the pipeline runs.
+
+    Attributes:
+        modality: Modality (0008,0060), one of these; empty: any.
+        body_part: Body Part Examined (0018,0015), one of these; a series that states none passes.
+        plane: the slices' plane, by the nearest patient axis; empty: any.
+        max_slice_spacing_mm, max_pixel_spacing_mm: largest distance between voxel centres, along the
+            normal and in the plane.
+        min_coverage_mm: smallest extent along the normal, from the first slice's edge to the last's.
+        min_slices: smallest number of slices.
+        contrast: "given" or "none", by Contrast/Bolus Agent (0018,0010); None: either.
+        min_age_years, max_age_years: bounds of the patient's age at the study; where one is set, an
+            input that states no age does not meet it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    modality: tuple[str, ...] = ()
+    body_part: tuple[str, ...] = ()
+    plane: tuple[Literal["axial", "coronal", "sagittal"], ...] = ()
+    max_slice_spacing_mm: float | None = Field(default=None, gt=0)
+    max_pixel_spacing_mm: float | None = Field(default=None, gt=0)
+    min_coverage_mm: float | None = Field(default=None, gt=0)
+    min_slices: int = Field(default=1, ge=1)
+    contrast: Literal["given", "none"] | None = None
+    min_age_years: float | None = Field(default=None, ge=0)
+    max_age_years: float | None = Field(default=None, ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +119,8 @@ class Pipeline(ABC):
     """What the radiologist reads in the series list, such as "Lung volumes"."""
     options_type: ClassVar[type[Options]] = Options
     roles: ClassVar[tuple[str, ...]] = ("image",)
+    requires: ClassVar[Requirements] = Requirements()
+    """What every input must be; override `requirements` where they differ by role or by option."""
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options if options is not None else self.options_type()
@@ -99,8 +131,20 @@ class Pipeline(ABC):
         options = tuple((key, str(value)) for key, value in sorted(self.options.model_dump().items()))
         return Algorithm(name=self.name, version=self.version, parameters=options)
 
+    @property
+    def requirements(self) -> Mapping[str, Requirements]:
+        """What the input of each role must be."""
+        return dict.fromkeys(self.roles, self.requires)
+
+    def check(self) -> None:  # noqa: B027 - many pipelines need nothing from outside
+        """Looks, without loading, whether weights and packages are there. Raises ModelUnavailable."""
+
     def load(self, device: str) -> None:  # noqa: B027 - many pipelines have nothing to load
         """Loads weights onto a device ("cpu", "cuda:0"). Raises ModelUnavailable where that can't be."""
+
+    def shrink(self) -> bool:
+        """Makes the next run need less memory (smaller tiles); False where it can't be made smaller."""
+        return False
 
     @abstractmethod
     def run(self, case: Case) -> Iterable[Finding]:
@@ -127,6 +171,7 @@ __all__ = [
     "Options",
     "Picture",
     "Pipeline",
+    "Requirements",
     "Segment",
     "Segmentation",
     "Text",
