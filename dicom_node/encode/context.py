@@ -1,0 +1,93 @@
+"""What encoding is given beside the findings, what it returns, and how results of this software are known again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from pydicom import Dataset
+
+from dicom_node.findings import Algorithm
+from dicom_node.geometry import Volume
+
+MANUFACTURER = "dicom-node"
+"""Manufacturer (0008,0070) of every object made here; what `is_own_result` looks for."""
+
+
+@dataclass(frozen=True)
+class EncodeContext:
+    """All that results need to know of the job they come from.
+
+    Attributes:
+        sources: by role, headers (without pixels) of the series' instances. The first role is the
+            principal one: results go into its study, and are of its patient.
+        volumes: by role, the volume that the pipeline saw; frames aligned with k, or none where it
+            was resampled.
+        algorithm: who says so. title: the pipeline's title, what a radiologist reads in the series list.
+        job_id, revision: which job, and which revision of its series.
+        created_at: aware; the content date and time of every object, written in its own time zone or
+            in that of the source where the source states one.
+        use: what the site's configuration allows the results to be used for; written and burned in.
+        ae_title, institution: who made them: the node's, not the scanner's.
+        outputs: kinds wanted ("seg", "sr", "sc", …).
+        doubtful: the series was called complete by a ceiling only; the results say so.
+    """
+
+    sources: Mapping[str, Sequence[Dataset]]
+    volumes: Mapping[str, Volume]
+    algorithm: Algorithm
+    title: str
+    job_id: str
+    revision: int
+    created_at: datetime
+    use: Literal["research", "clinical"] = "research"
+    ae_title: str = "DICOMNODE"
+    institution: str | None = None
+    outputs: frozenset[str] = field(default=frozenset({"seg", "sr", "sc"}))
+    doubtful: bool = False
+
+    @property
+    def principal(self) -> Dataset:
+        """Header of the first instance of the principal series: whose study and patient it is."""
+        return next(iter(self.sources.values()))[0]
+
+
+@dataclass(frozen=True)
+class EncodedObject:
+    """One result object.
+
+    Attributes:
+        kind: "seg", "sr", "sc", …, as `outputs` of a destination names it.
+        ds: the whole data set, with its file meta information.
+        description: its Series Description.
+    """
+
+    kind: str
+    ds: Dataset
+    description: str
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP Class UID (0008,0016)."""
+        return str(self.ds.SOPClassUID)
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP Instance UID (0008,0018)."""
+        return str(self.ds.SOPInstanceUID)
+
+    @property
+    def series_instance_uid(self) -> str:
+        """Series Instance UID (0020,000E)."""
+        return str(self.ds.SeriesInstanceUID)
+
+
+def is_own_result(ds: Dataset) -> bool:
+    """Says whether this software made the object, so that it is never routed as an input.
+
+    Needs the header alone. It looks at Manufacturer (0008,0070), which identifies the maker of the
+    series' instances (PS3.3 C.7.5.1), and which an archive doesn't change.
+    """
+    return str(ds.get("Manufacturer") or "").strip().casefold() == MANUFACTURER
