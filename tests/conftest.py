@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pydicom
 import pytest
+
+from tests.peers import Orthanc
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -64,3 +66,10 @@ def gunzipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path
         return done[folder]
 
     return unpack
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    """A PACS of the test's own: an Orthanc that starts empty."""
+    with Orthanc(tmp_path / "orthanc") as pacs:
+        yield pacs

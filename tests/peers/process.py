@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +18,9 @@ import pytest
 
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where Debian puts daemons such as Orthanc, which a user's PATH leaves out."""
+
+NO_NAGLE = {"TCP_NODELAY": "1"}
+"""For DCMTK and Orthanc, which otherwise wait 40 ms for a delayed acknowledgement of each image."""
 
 
 def missing(reason: str) -> NoReturn:
@@ -75,26 +78,14 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
         return False
 
 
-def end(process: subprocess.Popen[bytes], *, seconds: float = 15.0) -> None:
-    """Asks a process with SIGTERM to end, and ends its whole group with SIGKILL if it does not."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-@contextmanager
-def running(
-    arguments: Sequence[str | Path],
+def start(
+    arguments: Sequence[object],
     *,
     log: Path = Path(os.devnull),
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a program in a process group of its own for as long as the block lasts.
+) -> subprocess.Popen[bytes]:
+    """Starts a program in a process group of its own; whoever calls it must `end` it.
 
     Args:
         log: where what it prints is added.
@@ -102,7 +93,7 @@ def running(
         folder: where it runs.
     """
     with log.open("ab") as stream:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [str(argument) for argument in arguments],
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -111,7 +102,34 @@ def running(
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
-        try:
-            yield process
-        finally:
-            end(process)
+
+
+def end(process: subprocess.Popen[bytes], *, seconds: float = 15.0) -> None:
+    """Asks a process with SIGTERM to end, then ends whatever is left of its group with SIGKILL.
+
+    Args:
+        seconds: how long it may take; 0: it is not asked.
+    """
+    if seconds:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def running(
+    arguments: Sequence[object],
+    *,
+    log: Path = Path(os.devnull),
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a program, as `start` does, for as long as the block lasts."""
+    process = start(arguments, log=log, environment=environment, folder=folder)
+    try:
+        yield process
+    finally:
+        end(process)
