@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationSocket
 
 from dicom_node.errors import PeerRefused, PeerUnavailable
 
@@ -92,10 +93,7 @@ def associate(
         NothingAccepted: established, but with no presentation context.
         PeerRefused: rejected for good.
     """
-    ae = AE(calling_ae_title)
-    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = peer.timeout
-    ae.network_timeout = None  # we drive every exchange, each under the limits above
-    guard = (evt.EVT_CONN_OPEN, _guard_socket, [peer.timeout])
+    ae = _Requestor(calling_ae_title, peer.timeout)
     began = time.monotonic()
     assoc = ae.associate(
         _resolve(peer),
@@ -104,18 +102,18 @@ def associate(
         ae_title=peer.ae_title,
         max_pdu=MAX_PDU,
         ext_neg=list(roles),
-        evt_handlers=[guard, *handlers],
+        evt_handlers=list(handlers),
     )
-    if not assoc.is_established:
-        raise _failure(assoc, peer, calling_ae_title, time.monotonic() - began)
-    _pace(assoc)
     try:
+        _check(assoc, peer, calling_ae_title, time.monotonic() - began)
+        _pace(assoc)
         yield assoc
+        assoc.release()
     except BaseException:
         assoc.abort()
         raise
-    assoc.release()
-    assoc.join(peer.timeout)
+    finally:
+        ae.close()
 
 
 def _resolve(peer: Peer) -> str:
@@ -127,49 +125,70 @@ def _resolve(peer: Peer) -> str:
         ) from error
 
 
-def _guard_socket(event: evt.Event, timeout: float) -> None:
-    """Time limits in the kernel: pynetdicom's thread would wait for ever for a peer that stops reading."""
-    transport = event.assoc.dul.socket
-    sock = transport.socket if transport is not None else None
-    if sock is None:
-        return
-    limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1e6))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class _Requestor(AE):
+    """An application entity with time limits in the kernel, and whose sockets are closed in the end.
+
+    pynetdicom's own thread would wait for ever for a peer that stops reading, and leaves the socket of a
+    failed connection open.
+    """
+
+    def __init__(self, ae_title: str, timeout: float) -> None:
+        super().__init__(ae_title)
+        self.connection_timeout = self.acse_timeout = self.dimse_timeout = timeout
+        self.network_timeout = None  # we drive every exchange, each under the limits above
+        self._limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1e6))
+        self._sockets: list[socket.socket] = []
+
+    def _create_socket(self, *args: Any, **kwargs: Any) -> AssociationSocket:
+        created = super()._create_socket(*args, **kwargs)
+        if created.socket is not None:
+            created.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, self._limit)
+            created.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, self._limit)
+            created.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sockets.append(created.socket)
+        return created
+
+    def close(self) -> None:
+        """Closes the sockets that this entity made."""
+        for sock in self._sockets:
+            sock.close()
 
 
 def _pace(assoc: Association) -> None:
-    """Makes send_pdu wait while much is queued.
+    """Makes sending wait while much is queued, and raise ConnectionError once the connection is gone.
 
-    Otherwise a large object is read into memory at the disk's speed, and the time limit for the answer
-    runs while the network still carries the object.
+    Otherwise a large object is read into memory at the disk's speed, the time limit for the answer runs
+    while the network still carries the object, and data for a lost connection is queued to no end.
     """
     dul = assoc.dul
     enqueue = dul.send_pdu
 
     def send_pdu(primitive: Any) -> None:
-        while (
-            isinstance(primitive, P_DATA)
-            and dul.to_provider_queue.qsize() >= QUEUED_PDUS
-            and dul.is_alive()
-            and dul.state_machine.current_state == "Sta6"
-        ):
-            time.sleep(0.001)
+        if isinstance(primitive, P_DATA):
+            while (connected := _connected(assoc)) and dul.to_provider_queue.qsize() >= QUEUED_PDUS:
+                time.sleep(0.001)
+            if not connected:
+                raise ConnectionError("the connection was lost")
         enqueue(primitive)
 
     setattr(dul, "send_pdu", send_pdu)  # noqa: B010 - an instance's method is replaced on purpose
 
 
-def _failure(
-    assoc: Association, peer: Peer, calling_ae_title: str, waited: float
-) -> PeerUnavailable | PeerRefused:
+def _connected(assoc: Association) -> bool:
+    """Whether pynetdicom's upper layer runs, and is ready for data transfer (PS3.8 table 9-10, Sta6)."""
+    return assoc.dul.is_alive() and assoc.dul.state_machine.current_state == "Sta6"
+
+
+def _check(assoc: Association, peer: Peer, calling_ae_title: str, waited: float) -> None:
+    """Raises what `associate` raises unless the association is established."""
+    if assoc.is_established:
+        return
     answer = assoc.acceptor.primitive
     if isinstance(answer, A_ASSOCIATE) and answer.result == _ACCEPTED:
-        return NothingAccepted(f"{name_of(peer)} accepts none of the forms that we proposed to send")
-    if assoc.is_rejected and isinstance(answer, A_ASSOCIATE):
-        return _rejection(answer, peer, calling_ae_title)
-    return PeerUnavailable(f"{name_of(peer)}: {_why_unreachable(peer, waited)}")
+        raise NothingAccepted(f"{name_of(peer)} accepts none of the forms that we proposed to send")
+    if isinstance(answer, A_ASSOCIATE) and assoc.is_rejected:
+        raise _rejection(answer, peer, calling_ae_title)
+    raise PeerUnavailable(f"{name_of(peer)}: {_why_unreachable(peer, waited)}")
 
 
 def _rejection(answer: A_ASSOCIATE, peer: Peer, calling_ae_title: str) -> PeerUnavailable | PeerRefused:

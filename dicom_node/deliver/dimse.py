@@ -100,10 +100,11 @@ def _send_group(
             with associate(destination, node_ae_title, contexts) as assoc:
                 for parcel in parcels[done:]:
                     outcome = _store(assoc, parcel, destination, message_id=done % 65535 + 1)
-                    losses = losses + 1 if outcome.transient and outcome.status is None else 0
+                    lost = outcome.transient and outcome.status is None
+                    losses = losses + 1 if lost else 0
                     done += 1
                     yield outcome
-                    if not assoc.is_established:
+                    if lost:
                         break
         except NothingAccepted:
             yield from (_not_accepted(parcel, destination) for parcel in parcels[done:])
@@ -128,19 +129,17 @@ def _store(
         # A data set, unlike a path, is written in the syntax of the context that the peer accepted.
         payload = parcel.path if syntax == parcel.form.transfer_syntax_uid else dcmread(parcel.path)
         answer = assoc.send_c_store(payload, message_id, priority=0)
-    except ValueError as error:
-        return _failed(
-            delivery, BadInput(f"{delivery.path} cannot be written as {UID(syntax).name}: {error}")
-        )
+    except ValueError:
+        return _failed(delivery, BadInput(f"{delivery.path} cannot be written as {UID(syntax).name}"))
     except (OSError, RuntimeError) as error:
         assoc.abort()
-        return _failed(delivery, Transient(f"{name_of(destination)}: the association ended: {error}"))
+        return _failed(delivery, Transient(f"{name_of(destination)}: sending broke off: {error}"))
     return _outcome(delivery, answer, destination)
 
 
 def _outcome(delivery: Delivery, answer: Dataset, destination: DestinationConfig) -> DeliveryOutcome:
     if "Status" not in answer:
-        text = f"no answer within {destination.timeout:g} s, or the connection was lost"
+        text = f"it aborted, or did not answer within {destination.timeout:g} s"
         return _failed(delivery, Transient(f"{name_of(destination)}: {text}"))
     status = int(answer.Status)
     means = meaning(status)
