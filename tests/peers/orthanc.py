@@ -69,7 +69,7 @@ class Orthanc:
     def start(self) -> None:
         """Starts it and waits until it answers."""
         if not DICOMWEB_PLUGIN.exists():
-            missing("orthanc-dicomweb is not installed; `sudo scripts/install-peers.sh` installs the peers")
+            missing("orthanc-dicomweb is not installed; `sudo make peers` installs the peers")
         program = need("Orthanc")
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration = self.folder / "orthanc.json"

@@ -41,7 +41,7 @@ def need(program: str) -> Path:
     foreign = [folder for folder in folders if folder and Path(folder).resolve() != scripts]
     found = shutil.which(program, path=os.pathsep.join(foreign))
     if found is None:
-        missing(f"{program} is not installed; `sudo scripts/install-peers.sh` installs the peers")
+        missing(f"{program} is not installed; `sudo make peers` installs the peers")
     return Path(found)
 
 

