@@ -1,0 +1,22 @@
+"""The Typer application: which commands there are."""
+
+from __future__ import annotations
+
+import typer
+
+from dicom_node.cli.check import check
+from dicom_node.cli.demo import demo
+from dicom_node.cli.reindex import reindex
+from dicom_node.cli.run import run
+from dicom_node.cli.send import send
+from dicom_node.cli.serve import serve
+from dicom_node.cli.status import status
+
+app = typer.Typer(
+    help="A DICOM node that runs large imaging models and returns what they find to the PACS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+for command in (serve, check, status, run, send, demo, reindex):
+    app.command()(command)

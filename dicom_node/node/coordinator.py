@@ -1,0 +1,85 @@
+"""The coordinator: journals into the ledger, completeness, routes, deliveries, ticks."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from dicom_node.errors import Permanent, Transient
+from dicom_node.node.completing import sweep
+from dicom_node.node.delivering import deliver_due
+from dicom_node.node.indexing import abort_orphans, read_journals, reconcile
+from dicom_node.node.site import Site, run_folder
+from dicom_node.schedule import Ticker
+
+log = structlog.get_logger()
+LOOK_SECONDS = 0.5
+"""How often completeness is looked at when nothing arrives; news from a receiver wakes it at once."""
+DELIVER_SECONDS = 0.5
+ORPHANS_SECONDS = 2.0
+
+
+def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> None:
+    """Runs until `stop` is set. Raises Permanent where another coordinator runs on the same folder."""
+    folder = run_folder(site.config)
+    with _alone(folder / "coordinator.lock"):
+        _recover(site, folder / "stopped-in-order")
+        ticker = _ticker(site)
+        ticker.start()
+        ready.set()
+        try:
+            while not stop.is_set():
+                _round(site)
+                site.spool.wait(LOOK_SECONDS)
+        finally:
+            ticker.stop()
+        read_journals(site)
+        (folder / "stopped-in-order").touch()
+
+
+def _round(site: Site) -> None:
+    """What arrived, and what that completes. A database that is away is tried again in the next round."""
+    try:
+        read_journals(site)
+        sweep(site)
+    except Transient as fault:
+        log.warning("coordinator_waits", error=str(fault))
+    except Exception:
+        log.exception("coordinator_round_failed")
+
+
+def _recover(site: Site, mark: Path) -> None:
+    """Takes up what the last life left: unread journals, unsettled deliveries, files no journal names."""
+    read_journals(site)
+    if not mark.exists():
+        reconcile(site)
+    mark.unlink(missing_ok=True)
+    owed = site.ledger.outbox.recover(datetime.now(UTC))
+    log.info("coordinator_started", deliveries_owed_again=owed)
+
+
+def _ticker(site: Site) -> Ticker:
+    """What is done at intervals."""
+    ticker = Ticker()
+    ticker.every(ORPHANS_SECONDS, "orphans", partial(abort_orphans, site))
+    for destination in site.config.destinations:
+        ticker.every(DELIVER_SECONDS, f"deliver {destination}", partial(deliver_due, site, destination))
+    return ticker
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds the lock that only one coordinator of a data folder may hold."""
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Permanent(f"another coordinator already works on {path.parent.parent}") from None
+        yield

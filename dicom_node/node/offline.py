@@ -1,0 +1,93 @@
+"""Runs a pipeline on a folder, without a network: the same code path as a worker's, results into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dicom_node.config import Config
+from dicom_node.encode import is_own_result, to_bytes
+from dicom_node.errors import BadInput
+from dicom_node.headers import read_header
+from dicom_node.infer.engine import Engine
+from dicom_node.ledger.work import job_id
+from dicom_node.node.running import Order, Ran, run
+from dicom_node.node.worker import ALL_OUTPUTS
+from dicom_node.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class FoundSeries:
+    """A series found in a folder."""
+
+    series_instance_uid: str
+    modality: str
+    description: str
+    paths: tuple[Path, ...]
+
+
+def find_series(folder: Path) -> tuple[list[FoundSeries], list[Path]]:
+    """Groups a folder's DICOM files by series, whatever they are called.
+
+    Returns:
+        The series, by their first file's path, without results of this node; the files that are not DICOM.
+    """
+    found: dict[str, FoundSeries] = {}
+    others = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        try:
+            ds = read_header(path)
+        except BadInput:
+            others.append(path)
+            continue
+        if is_own_result(ds) or not (uid := str(ds.get("SeriesInstanceUID", ""))):
+            continue
+        so_far = found[uid].paths if uid in found else ()
+        description = str(ds.get("SeriesDescription") or "")
+        found[uid] = FoundSeries(uid, str(ds.get("Modality") or ""), description, (*so_far, path))
+    return list(found.values()), others
+
+
+def run_folder(
+    name: str,
+    pipeline: Pipeline,
+    series: Sequence[FoundSeries],
+    output: Path,
+    config: Config,
+    progress: Callable[[str, float], None],
+) -> Iterator[tuple[FoundSeries, Ran, list[Path]]]:
+    """Runs a pipeline on each series, and writes the objects of each into `output`.
+
+    Yields:
+        The series, how its run ended, and the files written.
+
+    Raises:
+        ModelUnavailable: the pipeline's model can't be loaded.
+    """
+    engine = Engine({name: pipeline}, config.node.devices[0])
+    engine.warm(name)
+    for one in series:
+        order = Order(
+            job_id=job_id(one.series_instance_uid, 1, "offline", name),
+            pipeline=name,
+            paths={"image": one.paths},
+            revision=1,
+            created_at=datetime.now(UTC),
+            outputs=ALL_OUTPUTS,
+        )
+
+        def note(fraction: float, uid: str = one.series_instance_uid) -> None:
+            progress(uid, fraction)
+
+        ran = run(order, engine, pipeline, config, note)
+        yield one, ran, [_write(output, obj.kind, obj.sop_instance_uid, to_bytes(obj)) for obj in ran.objects]
+
+
+def _write(output: Path, kind: str, sop_instance_uid: str, content: bytes) -> Path:
+    """Writes an object as a file of its own."""
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"{kind}_{sop_instance_uid}.dcm"
+    path.write_bytes(content)
+    return path

@@ -1,0 +1,55 @@
+"""A site as its processes see it: the configuration, and the folders and the ledger that follow from it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicom_node.config import Config, load
+from dicom_node.ledger import Ledger
+from dicom_node.spool import Spool
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every role opens at its start."""
+
+    config: Config
+    config_path: Path
+    spool: Spool
+    ledger: Ledger
+
+    @property
+    def takes(self) -> dict[str, frozenset[str]]:
+        """The kinds of result that each destination takes."""
+        return {name: frozenset(one.outputs) for name, one in self.config.destinations.items()}
+
+
+def database_url(config: Config) -> str:
+    """The ledger's URL: as configured, or SQLite in the data folder."""
+    return config.node.database or f"sqlite:///{config.node.data / 'ledger.sqlite'}"
+
+
+def run_folder(config: Config) -> Path:
+    """Where locks and marks of running processes are."""
+    return config.node.data / "run"
+
+
+def worker_name(index: int) -> str:
+    """A worker's name: the same in its next life, so that it finds what it held."""
+    return f"{socket.gethostname()}/{index}"
+
+
+@contextmanager
+def open_site(config_path: Path) -> Iterator[Site]:
+    """Opens a site. Raises ConfigError, Permanent or OSError where that can't be."""
+    config = load(config_path)
+    run_folder(config).mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(database_url(config))
+    try:
+        yield Site(config, config_path, Spool(config.node.data / "spool"), ledger)
+    finally:
+        ledger.close()

@@ -1,0 +1,147 @@
+"""The supervisor: starts the node's processes, watches them, starts them again, stops them in order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+from dicom_node.node.site import open_site
+
+log = structlog.get_logger()
+
+Role = Literal["receiver", "coordinator", "worker"]
+GRACE_SECONDS: dict[Role, float] = {"receiver": 30.0, "worker": 60.0, "coordinator": 30.0}
+"""How long each may take to end in order; also the order in which they are stopped."""
+WATCH_SECONDS = 0.1
+FIRST_DELAY, LAST_DELAY = 0.2, 30.0
+"""Seconds before a process that died is started again: doubled each time, first again after a long life."""
+LONG_LIFE = 60.0
+
+
+@dataclass
+class Child:
+    """One process of the node, through all its lives."""
+
+    role: Role
+    index: int
+    config_path: Path
+    process: subprocess.Popen[bytes] | None = None
+    ready: threading.Event = field(default_factory=threading.Event)
+    started: float = 0.0
+    start_again_at: float = 0.0
+    delay: float = FIRST_DELAY
+
+    def start(self) -> None:
+        """Starts the process; its standard input stays open as long as this process lives."""
+        self.ready = threading.Event()
+        command = [sys.executable, "-m", "dicom_node.node", self.role, str(self.index), str(self.config_path)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.started = time.monotonic()
+        threading.Thread(target=_await_ready, args=(self.process, self.ready), daemon=True).start()
+        log.info("process_started", role=self.role, index=self.index, pid=self.process.pid)
+
+    def watch(self, now: float) -> None:
+        """Starts the process again where it has ended, after a delay."""
+        if self.process is None:
+            if now >= self.start_again_at:
+                self.start()
+            return
+        status = self.process.poll()
+        if status is None:
+            return
+        self._close_pipes()
+        self.delay = FIRST_DELAY if now - self.started > LONG_LIFE else min(self.delay * 2, LAST_DELAY)
+        self.start_again_at = now + self.delay
+        self.process = None
+        log.error("process_ended", role=self.role, index=self.index, status=status, again_in_s=self.delay)
+
+    def terminate(self) -> None:
+        """Asks the process to end in order."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def wait(self, until: float) -> None:
+        """Waits for its end, and ends it hard after the grace: its next life gives back what it held."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("process_killed", role=self.role, index=self.index)
+            self.process.kill()
+            self.process.wait()
+        self._close_pipes()
+        self.process = None
+
+    def _close_pipes(self) -> None:
+        """Closes this side of the pipe that ties the process to us."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+def _await_ready(process: subprocess.Popen[bytes], ready: threading.Event) -> None:
+    """Reads the line that a process writes when it is ready."""
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+    with process.stdout as out:
+        if out.readline().strip() == b"ready":
+            ready.set()
+        out.read()
+
+
+def supervise(config_path: Path, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
+    """Runs the whole node until `stop` is set.
+
+    Args:
+        config_path: conf.yaml.
+        stop: set it to end the node in order.
+        ready: called once when receivers and coordinator are ready; workers may still load models.
+
+    Raises:
+        ConfigError, Permanent, Transient: the node can't start as it is configured.
+    """
+    children = _children(config_path)
+    for child in children:
+        child.start()
+    announced = False
+    try:
+        while not stop.wait(WATCH_SECONDS):
+            for child in children:
+                child.watch(time.monotonic())
+            if not announced and all(c.ready.is_set() for c in children if c.role != "worker"):
+                announced = True
+                log.info("node_ready")
+                ready()
+    finally:
+        _stop(children)
+
+
+def _children(config_path: Path) -> list[Child]:
+    """The processes that the configuration asks for; the ledger's schema is brought up to date first."""
+    with open_site(config_path) as site:
+        site.ledger.migrate()
+        receivers, devices = site.config.receive.processes, len(site.config.node.devices)
+    return [
+        *(Child("receiver", index, config_path) for index in range(receivers)),
+        Child("coordinator", 0, config_path),
+        *(Child("worker", index, config_path) for index in range(devices)),
+    ]
+
+
+def _stop(children: Sequence[Child]) -> None:
+    """Ends receivers first, so that nothing new comes; then workers; the coordinator last."""
+    for role, grace in GRACE_SECONDS.items():
+        group = [child for child in children if child.role == role]
+        for child in group:
+            child.terminate()
+        until = time.monotonic() + grace
+        for child in group:
+            child.wait(until)
+    log.info("node_stopped")

@@ -1,0 +1,162 @@
+"""A worker: claims jobs for one device, runs them on warm models, and records results that are owed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import structlog
+
+from dicom_node.config import Output, resolve
+from dicom_node.encode import EncodedObject, to_bytes
+from dicom_node.errors import Cancelled, NodeError, Transient
+from dicom_node.infer.devices import limit_threads
+from dicom_node.infer.engine import Engine
+from dicom_node.infer.limits import Watchdog
+from dicom_node.node.running import Order, Ran, context_of, failed, run
+from dicom_node.node.site import Site, worker_name
+from dicom_node.pipeline import Pipeline
+from dicom_node.records import Job, Result
+
+log = structlog.get_logger()
+POLL_SECONDS = 0.1
+MAX_ATTEMPTS = 5
+"""Tries of a job that fails in a way that may pass."""
+PROGRESS_SECONDS = 1.0
+ALL_OUTPUTS = frozenset(get_args(Output))
+
+
+class Worker:
+    """One process's work on one device."""
+
+    def __init__(self, site: Site, index: int) -> None:
+        self._site = site
+        self._ledger = site.ledger
+        self._name = worker_name(index)
+        self._device = site.config.node.devices[index]
+        self._pipelines: Mapping[str, Pipeline] = {
+            name: resolve(one) for name, one in site.config.pipelines.items()
+        }
+        self._engine = Engine(self._pipelines, self._device)
+
+    def work(self, ready: threading.Event, stop: threading.Event) -> None:
+        """Runs until `stop` is set; the job in hand is finished first."""
+        limit_threads()
+        for job in self._ledger.work.recover(self._name, _now()):
+            self._end(job, self._failed(job, f"its worker ended {job.attempt} times while it ran this"))
+        self._warm()
+        ready.set()
+        while not stop.is_set():
+            try:
+                job = self._ledger.work.claim(self._name, list(self._pipelines), _now())
+                if job is not None:
+                    self._do(job)
+                    continue
+            except Transient as fault:
+                log.warning("worker_waits", error=str(fault))
+            stop.wait(POLL_SECONDS)
+
+    def _warm(self) -> None:
+        """Loads every model before a study waits for it; one that can't be loaded fails its own jobs only."""
+        for name in self._pipelines:
+            try:
+                self._engine.warm(name)
+                log.info("model_warm", pipeline=name, device=self._device)
+            except NodeError as fault:
+                log.error("model_not_loaded", pipeline=name, error=str(fault))
+
+    def _do(self, job: Job) -> None:
+        """Runs a job to its end: results, a reason, or back into the queue."""
+        log.info("job_started", job=job.id, pipeline=job.pipeline, attempt=job.attempt)
+        limit = self._site.config.pipelines[job.pipeline].time_limit
+        try:
+            with Watchdog(limit, None, lambda reason: self._end(job, self._failed(job, reason))):
+                ran = run(
+                    self._order(job),
+                    self._engine,
+                    self._pipelines[job.pipeline],
+                    self._site.config,
+                    self._progress(job),
+                )
+            self._end(job, ran)
+        except Cancelled:
+            log.warning("job_taken_away", job=job.id)
+        except Transient as fault:
+            self._again(job, fault)
+        except Exception as fault:
+            log.exception("job_crashed", job=job.id)
+            self._end(job, self._failed(job, f"the node itself failed: {type(fault).__name__}"))
+
+    def _again(self, job: Job, fault: Transient) -> None:
+        """Gives a job back, with a growing delay, or fails it when that was tried often enough."""
+        if job.attempt >= MAX_ATTEMPTS:
+            self._end(job, self._failed(job, f"tried {job.attempt} times; the last error: {fault}"))
+            return
+        delay = timedelta(seconds=5.0 * 2 ** (job.attempt - 1))
+        self._ledger.work.give_back(job, str(fault), delay, _now())
+        log.warning("job_given_back", job=job.id, attempt=job.attempt, error=str(fault))
+
+    def _end(self, job: Job, ran: Ran) -> None:
+        """Makes the results durable, then records them with what is owed."""
+        results = [self._keep(job, one) for one in ran.objects]
+        recorded = self._ledger.work.finish(job, ran.state, ran.reason, results, self._site.takes, _now())
+        log.info("job_ended", job=job.id, state=ran.state, results=len(results), recorded=recorded)
+
+    def _keep(self, job: Job, one: EncodedObject) -> Result:
+        """Writes a result into the spool, in a folder of this attempt: an earlier one may have died here."""
+        path = self._site.spool.write_result(
+            f"{job.id}-{job.attempt}", f"{one.sop_instance_uid}.dcm", to_bytes(one)
+        )
+        return Result(
+            sop_instance_uid=one.sop_instance_uid,
+            sop_class_uid=one.sop_class_uid,
+            series_instance_uid=one.series_instance_uid,
+            kind=one.kind,
+            path=path,
+            description=one.description,
+        )
+
+    def _failed(self, job: Job, reason: str) -> Ran:
+        """A failed run of a job, with the objects that say so where its headers can be read."""
+        return failed(reason, context_of(self._order(job), self._pipelines[job.pipeline], self._site.config))
+
+    def _order(self, job: Job) -> Order:
+        """What a job asks for."""
+        spool = self._site.spool
+        return Order(
+            job_id=job.id,
+            pipeline=job.pipeline,
+            paths={
+                role: [spool.path(one) for one in self._ledger.holdings.paths(series)]
+                for role, series in job.series.items()
+            },
+            revision=job.revision,
+            created_at=job.created_at,
+            outputs=self._outputs(job),
+            doubtful=job.doubtful,
+        )
+
+    def _outputs(self, job: Job) -> frozenset[str]:
+        """The kinds of result that anyone takes; all kinds where the results are kept only."""
+        takes = [self._site.takes[name] for name in job.destinations if name in self._site.takes]
+        return frozenset().union(*takes) if takes else ALL_OUTPUTS
+
+    def _progress(self, job: Job) -> Callable[[float], None]:
+        """Notes progress now and then; raises Cancelled where the job is no longer this worker's."""
+        last = _now()
+
+        def note(fraction: float) -> None:
+            nonlocal last
+            if (_now() - last).total_seconds() < PROGRESS_SECONDS:
+                return
+            last = _now()
+            if not self._ledger.work.progress(job.id, self._name, fraction):
+                raise Cancelled("the job was taken back while it ran")
+
+        return note
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

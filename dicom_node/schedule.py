@@ -1,0 +1,46 @@
+"""APScheduler, which only ticks: it holds no state, so a missed tick is made up for by the next one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+log = structlog.get_logger()
+logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick that is skipped while one runs is no news
+
+
+class Ticker:
+    """Calls functions at intervals, each in a thread of its own, never twice at once."""
+
+    def __init__(self) -> None:
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(64)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def every(self, seconds: float, name: str, function: Callable[[], None]) -> None:
+        """Calls a function from the start on; what it raises is logged, and it is called again."""
+
+        def tick() -> None:
+            try:
+                function()
+            except Exception:
+                log.exception("tick_failed", tick=name)
+
+        trigger = IntervalTrigger(seconds=seconds)
+        self._scheduler.add_job(tick, trigger, id=name, next_run_time=datetime.now(UTC))
+
+    def start(self) -> None:
+        """Begins ticking."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Ends ticking, and waits for what is running."""
+        self._scheduler.shutdown(wait=True)
