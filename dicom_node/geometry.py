@@ -44,7 +44,7 @@ class Grid:
     @property
     def directions(self) -> NDArray[np.float64]:
         """3x3; column n is the unit vector, in LPS, of axis n of (k, j, i)."""
-        return self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        return np.asarray(self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0))
 
     @property
     def voxel_ml(self) -> float:

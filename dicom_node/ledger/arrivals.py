@@ -32,6 +32,8 @@ from dicom_node.records import (
     SeriesState,
 )
 
+LAST = 2**31 - 1
+"""The number of an image that has none: past all others."""
 _CHUNK = 500
 """Keys in one IN (…): below SQLite's and PostgreSQL's limits on parameters."""
 
@@ -41,7 +43,7 @@ class Indexed:
     """A stored instance with what its header says.
 
     Attributes:
-        header: its keywords as plain values; kept for the series' first image only.
+        header: its keywords as plain values; needed for the first image by number of each series only.
         fields: the few fields that geometry needs (`headers.slice_fields`).
         own: it is a result that this node made.
         fault: why its header could not be read; None where it could.
@@ -56,10 +58,8 @@ class Indexed:
     @property
     def number(self) -> int:
         """InstanceNumber (0020,0013), or a number past all others."""
-        try:
-            return int(self.header.get("InstanceNumber", 2**31 - 1))
-        except (TypeError, ValueError):
-            return 2**31 - 1
+        number = self.fields.get("InstanceNumber")
+        return number if isinstance(number, int) else LAST
 
 
 class Arrivals:

@@ -44,8 +44,8 @@ class Worker:
     def work(self, ready: threading.Event, stop: threading.Event) -> None:
         """Runs until `stop` is set; the job in hand is finished first."""
         limit_threads()
-        for job in self._ledger.work.recover(self._name, _now()):
-            self._end(job, self._failed(job, f"its worker ended {job.attempt} times while it ran this"))
+        for lost in self._ledger.work.recover(self._name, _now()):
+            self._end(lost, self._failed(lost, f"its worker ended {lost.attempt} times while it ran this"))
         self._warm()
         ready.set()
         while not stop.is_set():
