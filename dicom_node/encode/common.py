@@ -76,7 +76,9 @@ def content_time(context: EncodeContext) -> datetime:
     if len(offset) != 5 or not offset[1:].isdigit():
         return context.created_at
     minutes = int(offset[1:3]) * 60 + int(offset[3:])
-    return context.created_at.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
+    return context.created_at.astimezone(
+        timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
+    )
 
 
 def dicom_date(when: datetime) -> str:
@@ -194,7 +196,9 @@ def _processing(context: EncodeContext) -> Dataset:
     item.StationName = context.ae_title
     item.SoftwareVersions = __version__
     item.ContributionDateTime = content_time(context).strftime("%Y%m%d%H%M%S%z")
-    item.ContributionDescription = f"{context.algorithm.name} {context.algorithm.version}, revision {context.revision}"
+    item.ContributionDescription = (
+        f"{context.algorithm.name} {context.algorithm.version}, revision {context.revision}"
+    )
     if context.institution:
         item.InstitutionName = context.institution[:64]
     return item

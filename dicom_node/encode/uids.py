@@ -22,7 +22,7 @@ def _digest(*parts: object) -> bytes:
 
 def uid(*parts: object) -> str:
     """A UID that is the same whenever the same parts are given."""
-    return f"2.25.{uuid.UUID(bytes=_digest(*parts)[:16], version=8).int}"
+    return f"2.25.{uuid.UUID(bytes=_digest(*parts)[:16], version=5).int}"
 
 
 def _identity(context: EncodeContext) -> tuple[object, ...]:

@@ -1,0 +1,214 @@
+"""Measurement groups of a TID 1500 report: TID 1411 for segments, TID 1501 for the whole image.
+
+A viewer that shows only what has coordinates (OHIF) gets, for each segment, a second group under the
+same tracking UID: the section's area on the slice that shows the structure best, with its outline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pydicom import Dataset
+
+from dicom_node.encode.content import (
+    ACQUISITION_CONTEXT,
+    CONCEPT_MODIFIER,
+    INFERRED_FROM,
+    OBSERVATION_CONTEXT,
+    SELECTED_FROM,
+    coded,
+    container,
+    coordinates,
+    dcm,
+    image,
+    number,
+    text,
+    uid_reference,
+)
+from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.outlines import key_slice, outlines
+from dicom_node.encode.segments import tracking_id_of
+from dicom_node.encode.uids import tracking_uid
+from dicom_node.findings import Code, Finding, Measurement, Segment, Segmentation
+
+_GROUP = dcm("125007", "Measurement Group")
+_COMMENT = dcm("121106", "Comment")
+_SOURCE = Code("260753009", "SCT", "Source")
+_AREA = Code("42798000", "SCT", "Area")
+_SQUARE_MM = Code("mm2", "UCUM", "mm2")
+_SITE = Code("363698007", "SCT", "Finding Site")
+_LATERALITY = Code("272741003", "SCT", "Laterality")
+
+
+def measurement_groups(
+    findings: Sequence[Finding], segmentations: Sequence[Dataset], context: EncodeContext
+) -> list[Dataset]:
+    """The containers below "Imaging Measurements": segments in their order, then the whole image."""
+    measurements = [finding for finding in findings if isinstance(finding, Measurement)]
+    masks = [finding for finding in findings if isinstance(finding, Segmentation)]
+    groups: list[Dataset] = []
+    grouped: set[str] = set()
+    for index, mask in enumerate(masks):
+        encoded = segmentations[index] if index < len(segmentations) else None
+        for segment_number, segment in enumerate(mask.segments, start=1):
+            own = [each for each in measurements if each.segment == segment.label]
+            grouped.add(segment.label)
+            groups += _segment_groups(mask, segment_number, own, encoded, context)
+    rest = [each for each in measurements if each.segment is None or each.segment not in grouped]
+    if rest:
+        groups.append(_image_group(rest, context))
+    return groups
+
+
+def _segment_groups(
+    mask: Segmentation,
+    segment_number: int,
+    measurements: Sequence[Measurement],
+    encoded: Dataset | None,
+    context: EncodeContext,
+) -> list[Dataset]:
+    segment = mask.segments[segment_number - 1]
+    head = [*_tracking(tracking_id_of(segment, context), context), *_finding(segment)]
+    groups = []
+    if encoded is not None:
+        series = str(context.sources[mask.role][0].SeriesInstanceUID)
+        source = [
+            image(dcm("121191", "Referenced Segment"), encoded, segments=[segment_number]),
+            uid_reference(dcm("121232", "Source series for segmentation"), series),
+        ]
+        groups.append(_group(head, source, segment, measurements, "1411", context))
+    section = _section(mask, segment_number, context)
+    if section is not None:
+        extra = [section] if encoded is not None else [*_numbers(measurements), section]
+        groups.append(container(_GROUP, [*head, *_site(segment), *_algorithm(context), *extra], "1501"))
+    return groups
+
+
+def _group(
+    head: Sequence[Dataset],
+    source: Sequence[Dataset],
+    segment: Segment,
+    measurements: Sequence[Measurement],
+    template: str,
+    context: EncodeContext,
+) -> Dataset:
+    site = _site(segment)
+    return container(_GROUP, [*head, *source, *site, *_algorithm(context), *_numbers(measurements)], template)
+
+
+def _image_group(measurements: Sequence[Measurement], context: EncodeContext) -> Dataset:
+    """Measurements of the whole image: a group by TID 1501 without a region."""
+    tracking = _tracking(f"{context.algorithm.name}: whole image", context)
+    headers = context.sources[measurements[0].role]
+    source = image(dcm("121112", "Source of Measurement"), headers[len(headers) // 2])
+    return container(_GROUP, [*tracking, *_algorithm(context), source, *_numbers(measurements)], "1501")
+
+
+def _tracking(tracking_id: str, context: EncodeContext) -> list[Dataset]:
+    return [
+        text(dcm("112039", "Tracking Identifier"), tracking_id, OBSERVATION_CONTEXT),
+        uid_reference(
+            dcm("112040", "Tracking Unique Identifier"),
+            tracking_uid(context, tracking_id),
+            OBSERVATION_CONTEXT,
+        ),
+    ]
+
+
+def _finding(segment: Segment) -> list[Dataset]:
+    return [
+        coded(Code("276214006", "SCT", "Finding category"), segment.category),
+        coded(dcm("121071", "Finding"), segment.type),
+    ]
+
+
+def _site(segment: Segment) -> list[Dataset]:
+    if segment.laterality is None:
+        return []
+    side = coded(_LATERALITY, segment.laterality, CONCEPT_MODIFIER)
+    return [coded(_SITE, segment.type, CONCEPT_MODIFIER, [side])]
+
+
+def _algorithm(context: EncodeContext) -> list[Dataset]:
+    """TID 4019 "Algorithm Identification"."""
+    algorithm = context.algorithm
+    return [
+        coded(dcm("111000", "Algorithm Family"), algorithm.family, CONCEPT_MODIFIER),
+        text(dcm("111001", "Algorithm Name"), algorithm.name, CONCEPT_MODIFIER),
+        text(dcm("111003", "Algorithm Version"), algorithm.version, CONCEPT_MODIFIER),
+        *(
+            text(dcm("111002", "Algorithm Parameters"), f"{name}={value}", CONCEPT_MODIFIER)
+            for name, value in algorithm.parameters
+        ),
+    ]
+
+
+def _numbers(measurements: Iterable[Measurement]) -> list[Dataset]:
+    """A NUM for each measurement; the doubt of one follows it as a text, for the radiologist to read."""
+    items = []
+    for each in measurements:
+        modifiers = (
+            [coded(dcm("121401", "Derivation"), each.derivation, CONCEPT_MODIFIER)] if each.derivation else []
+        )
+        items.append(number(each.name, each.value, each.unit, each.digits, children=modifiers))
+    doubts = dict.fromkeys(f"{each.name.meaning}: {each.doubt}" for each in measurements if each.doubt)
+    return items + [text(_COMMENT, doubt) for doubt in doubts]
+
+
+def _section(mask: Segmentation, segment_number: int, context: EncodeContext) -> Dataset | None:
+    """The area of the structure's largest section, with its outline on the source image."""
+    volume = context.volumes[mask.role]
+    where = mask.mask(segment_number)
+    k = key_slice(where)
+    if k is None or not volume.frames:
+        return None
+    lines = outlines(where[k])
+    frame = volume.frames[k]
+    source = next(ds for ds in context.sources[mask.role] if str(ds.SOPInstanceUID) == frame.sop_instance_uid)
+    _, spacing_j, spacing_i = volume.grid.spacing
+    area = float(where[k].sum()) * spacing_j * spacing_i
+    drawn = coordinates(
+        _SOURCE,
+        "POLYLINE",
+        [(float(x), float(y)) for x, y in lines[0]],
+        image(_SOURCE, source, SELECTED_FROM, frames=[frame.number] if frame.number else ()),
+        INFERRED_FROM,
+    )
+    return number(_AREA, area, _SQUARE_MM, 0, children=[drawn])
+
+
+def image_library(context: EncodeContext) -> Dataset:
+    """TID 1600 "Image Library": the images that were analysed, a group for each series."""
+    groups = []
+    for headers in context.sources.values():
+        first = headers[0]
+        modality = str(first.get("Modality", "OT"))
+        shared = [
+            coded(
+                dcm("121139", "Modality"),
+                dcm(modality, _MODALITIES.get(modality, modality)),
+                ACQUISITION_CONTEXT,
+            )
+        ]
+        if first.get("FrameOfReferenceUID"):
+            name = dcm("112227", "Frame of Reference UID")
+            shared.append(uid_reference(name, str(first.FrameOfReferenceUID), ACQUISITION_CONTEXT))
+        groups.append(
+            container(
+                dcm("126200", "Image Library Group"), [*shared, *(image(_SOURCE, ds) for ds in headers)]
+            )
+        )
+    return container(dcm("111028", "Image Library"), groups)
+
+
+_MODALITIES = {
+    "CT": "Computed Tomography",
+    "MR": "Magnetic Resonance",
+    "PT": "Positron emission tomography",
+    "NM": "Nuclear Medicine",
+    "CR": "Computed Radiography",
+    "DX": "Digital Radiography",
+    "US": "Ultrasound",
+    "OT": "Other Modality",
+}
+"""Code meanings of CID 29."""

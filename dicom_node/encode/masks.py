@@ -1,0 +1,80 @@
+"""Masks to the bit-packed frames of a binary segmentation (PS3.5 8.1.1), empty frames left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from dicom_node.findings import Segmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """The part of one slice where one segment has any voxel: rows `start` and on, whole width.
+
+    Attributes:
+        number: of the segment, from 1. k: the slice. start: first row, a multiple of 8, so that the
+            patch begins at a whole byte whatever the width is. rows: (rows, columns) bool.
+    """
+
+    number: int
+    k: int
+    start: int
+    rows: NDArray[np.bool_]
+
+
+def patches(segmentation: Segmentation) -> list[Patch]:
+    """Every part that isn't empty, by segment number, then by slice."""
+    array = segmentation.array
+    found = _label_patches(array) if array.ndim == 3 else _layer_patches(segmentation)
+    return sorted(found, key=lambda patch: (patch.number, patch.k))
+
+
+def _label_patches(array: NDArray[np.generic]) -> Iterator[Patch]:
+    for k, plane in enumerate(array):
+        if not plane.any():
+            continue
+        for index, bounds in enumerate(ndimage.find_objects(plane.astype(np.int32, copy=False))):
+            if bounds is not None:
+                start = bounds[0].start - bounds[0].start % 8
+                yield Patch(index + 1, k, start, plane[start : bounds[0].stop] == index + 1)
+
+
+def _layer_patches(segmentation: Segmentation) -> Iterator[Patch]:
+    for index in range(len(segmentation.segments)):
+        mask = segmentation.mask(index + 1)
+        for k in np.flatnonzero(mask.any(axis=(1, 2))):
+            filled = np.flatnonzero(mask[k].any(axis=1))
+            start = int(filled[0] - filled[0] % 8)
+            yield Patch(index + 1, int(k), start, mask[k, start : filled[-1] + 1])
+
+
+def pack(found: list[Patch], rows: int, columns: int) -> bytes:
+    """Frames one after the other, one bit a pixel, the first pixel in the lowest bit, of even length.
+
+    Frames of a number of pixels that isn't a multiple of 8 don't begin at a byte (PS3.5 8.1.1).
+    """
+    size = rows * columns
+    if size % 8:
+        return _pack_unaligned(found, rows, columns)
+    packed = np.zeros((len(found), size // 8), dtype=np.uint8)
+    for frame, patch in zip(packed, found, strict=True):
+        bits = np.packbits(patch.rows, axis=None, bitorder="little")
+        begin = patch.start * columns // 8
+        frame[begin : begin + len(bits)] = bits
+    return packed.tobytes() + b"\0" * (packed.size % 2)
+
+
+def _pack_unaligned(found: list[Patch], rows: int, columns: int) -> bytes:
+    packed = bytearray()
+    for first in range(0, len(found), 8):  # eight frames fill whole bytes
+        group = found[first : first + 8]
+        frames = np.zeros((len(group), rows, columns), dtype=bool)
+        for frame, patch in zip(frames, group, strict=True):
+            frame[patch.start : patch.start + len(patch.rows)] = patch.rows
+        packed += np.packbits(frames, axis=None, bitorder="little").tobytes()
+    return bytes(packed) + b"\0" * (len(packed) % 2)

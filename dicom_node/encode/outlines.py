@@ -1,0 +1,34 @@
+"""Outlines of masks on single slices, and which slice shows a structure best."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.measure import approximate_polygon, find_contours
+
+
+def key_slice(mask: NDArray[np.bool_]) -> int | None:
+    """The slice k with the largest section of a (k, j, i) mask; None where it is empty."""
+    areas = np.count_nonzero(mask, axis=(1, 2))
+    return int(areas.argmax()) if areas.any() else None
+
+
+def outlines(section: NDArray[np.bool_], tolerance: float = 0.4) -> list[NDArray[np.float64]]:
+    """Closed outlines of a (rows, columns) mask, longest first.
+
+    Args:
+        section: the mask of one slice.
+        tolerance: pixels by which an outline may be simplified.
+
+    Returns:
+        (n, 2) arrays of (column, row), first point repeated at the end, with the top left corner of the
+        first pixel at 0, 0, as in DICOM's image coordinates (PS3.3 C.18.6.1.2).
+    """
+    padded = np.pad(section.astype(np.float32), 1)
+    found = [approximate_polygon(line, tolerance) for line in find_contours(padded, 0.5)]
+    closed = [line[:, ::-1] - 0.5 for line in found if len(line) >= 4]
+    return sorted(closed, key=lambda line: -_length(line))
+
+
+def _length(line: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())

@@ -1,0 +1,146 @@
+"""Single slices as pictures: windowed, in true proportions, with outlines and the patient's directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pydicom import Dataset
+
+from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.lettering import GREY, write
+from dicom_node.encode.outlines import outlines
+from dicom_node.encode.segments import color_of
+from dicom_node.encode.window import grey, window_of
+from dicom_node.findings import Segmentation
+from dicom_node.geometry import Volume
+
+
+def chosen_slices(masks: Sequence[Segmentation], volume: Volume, count: int) -> list[int]:
+    """Slices spread evenly over where there is anything to see; over the whole volume without masks."""
+    filled = np.zeros(volume.grid.shape[0], dtype=bool)
+    for mask in masks:
+        axes = tuple(axis for axis in range(mask.array.ndim) if axis != mask.array.ndim - 3)
+        filled |= (mask.array > 0).any(axis=axes)
+    where = np.flatnonzero(filled) if filled.any() else np.arange(len(filled))
+    positions = (np.arange(count) + 0.5) / count * len(where)
+    return sorted({int(where[int(position)]) for position in positions})
+
+
+def direction_letters(vector: NDArray[np.float64]) -> str:
+    """The patient's direction that a vector in LPS points to most: L, R, P, A, H or F."""
+    axis = int(np.abs(vector).argmax())
+    return ("LR", "PA", "HF")[axis][0 if vector[axis] > 0 else 1]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The part of every slice that is shown, and how it lies on a panel.
+
+    Attributes:
+        size: (width, height) of a panel in pixels.
+        corner: (column, row) of the part's top left corner, in image pixels.
+        scale: panel pixels for one image pixel, (x, y).
+        offset: (x, y) of the part's top left corner on the panel.
+    """
+
+    size: tuple[int, int]
+    corner: NDArray[np.float64]
+    extent: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def place(self, points: NDArray[np.float64]) -> list[tuple[float, float]]:
+        """Maps (n, 2) image coordinates (column, row) to the panel."""
+        return [(float(x), float(y)) for x, y in (points - self.corner) * self.scale + self.offset]
+
+
+def view_of(masks: Sequence[Segmentation], volume: Volume, size: tuple[int, int]) -> View:
+    """Shows what the masks cover with its surroundings, at least 160 mm; the whole slice without masks."""
+    _, rows, columns = volume.grid.shape
+    spacing = np.array(volume.grid.spacing[:0:-1])
+    whole = np.array([columns, rows], dtype=float)
+    low, high = _bounds(masks, whole)
+    center, extent = (low + high) / 2, (high - low) * 1.3
+    extent = np.minimum(np.maximum(extent, 160 / spacing), whole)
+    corner = np.clip(center - extent / 2, 0, whole - extent)
+    zoom = float((np.array(size) / (extent * spacing)).min())
+    scale = zoom * spacing
+    return View(size, corner, extent, scale, (np.array(size) - extent * scale) / 2)
+
+
+def _bounds(masks: Sequence[Segmentation], whole: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """(column, row) corners of what is filled in any slice; the whole slice where nothing is."""
+    shadows = [(mask.array > 0).any(axis=tuple(range(mask.array.ndim - 2))) for mask in masks]
+    shadow = np.logical_or.reduce(shadows) if shadows else np.zeros(1, dtype=bool)
+    if not shadow.any():
+        return np.zeros(2), whole
+    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
+    return np.array([columns[0], rows[0]], dtype=float), np.array(
+        [columns[-1] + 1, rows[-1] + 1], dtype=float
+    )
+
+
+def panel(
+    k: int, masks: Sequence[Segmentation], role: str, context: EncodeContext, view: View
+) -> Image.Image:
+    """One slice with the outlines of what lies on it.
+
+    Args:
+        k: which slice. masks: segmentations of that role. view: which part of it is shown, and where.
+    """
+    source = source_of(k, role, context)
+    picture = _base(k, source, context.volumes[role], view)
+    draw = ImageDraw.Draw(picture)
+    for mask in masks:
+        for number, segment in enumerate(mask.segments, start=1):
+            for line in outlines(mask.mask(number)[k], tolerance=0.3):
+                draw.line(view.place(line), fill=color_of(segment, number), width=3, joint="curve")
+    _annotate(draw, context.volumes[role], view, f"image {source.ds.get('InstanceNumber', k + 1)}")
+    return picture
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The header that describes a slice, with its frame number in a multi-frame instance."""
+
+    ds: Dataset
+    frame: int | None
+
+
+def source_of(k: int, role: str, context: EncodeContext) -> Source:
+    """The source image of a slice; the series' first image where the volume was resampled."""
+    volume, headers = context.volumes[role], context.sources[role]
+    if not volume.frames:
+        return Source(headers[0], None)
+    frame = volume.frames[k]
+    return Source(
+        next(ds for ds in headers if str(ds.SOPInstanceUID) == frame.sop_instance_uid), frame.number
+    )
+
+
+def _base(k: int, source: Source, volume: Volume, view: View) -> Image.Image:
+    center, width = window_of(source.ds, source.frame, volume.array[k])
+    inverted = source.ds.get("PhotometricInterpretation") == "MONOCHROME1"
+    levels = grey(volume.array[k], center, width, inverted=inverted)
+    shown = np.rint(view.extent * view.scale).astype(int).clip(1)
+    box = (*view.corner, *(view.corner + view.extent))
+    resized = Image.fromarray(levels).resize(
+        (int(shown[0]), int(shown[1])), Image.Resampling.BICUBIC, box=tuple(float(v) for v in box)
+    )
+    picture = Image.new("RGB", view.size)
+    picture.paste(resized.convert("RGB"), (round(float(view.offset[0])), round(float(view.offset[1]))))
+    return picture
+
+
+def _annotate(draw: ImageDraw.ImageDraw, volume: Volume, view: View, name: str) -> None:
+    directions = volume.grid.directions
+    right, down = directions[:, 2], directions[:, 1]
+    w, h = view.size
+    write(draw, (6, h / 2), direction_letters(-right), 26, GREY, "lm")
+    write(draw, (w - 6, h / 2), direction_letters(right), 26, GREY, "rm")
+    write(draw, (w / 2, 4), direction_letters(-down), 26, GREY, "ma")
+    write(draw, (6, h - 6), name, 24, GREY, "ls")

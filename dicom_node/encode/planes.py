@@ -1,0 +1,107 @@
+"""Where each slice of a volume lies, in the source's own words, and which source image it is.
+
+Positions are copied from the source's attributes where a slice is a source image, so that the result's
+frames lie on the source's to the last digit; else they are written from the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.valuerep import DSfloat, format_number_as_ds
+
+from dicom_node.geometry import Frame, Volume
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One slice: its Image Position (Patient), and the source image that it is, if it is one."""
+
+    position: tuple[DSfloat, DSfloat, DSfloat]
+    source: Dataset | None = None
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True)
+class Planes:
+    """The slices of one volume with what they share.
+
+    Attributes:
+        orientation: Image Orientation (Patient): direction of rows, then of columns.
+        pixel_spacing: Pixel Spacing: between rows, then between columns, in mm.
+        slice_spacing: between slice centres, in mm.
+        planes: one for each k.
+    """
+
+    orientation: tuple[DSfloat, ...]
+    pixel_spacing: tuple[DSfloat, DSfloat]
+    slice_spacing: DSfloat
+    slice_thickness: DSfloat
+    planes: tuple[Plane, ...]
+
+
+def ds_number(value: float) -> DSfloat:
+    """A decimal string of at most 16 characters (VR DS) that is nearest to the value."""
+    return DSfloat(format_number_as_ds(float(value)))
+
+
+def functional_group(ds: Dataset, name: str, number: int | None) -> Dataset:
+    """The item of a functional group of a multi-frame header's frame; the header itself for a single frame.
+
+    Args:
+        ds: header. name: keyword of the functional group's sequence. number: frame number, from 1.
+    """
+    if number is None or "PerFrameFunctionalGroupsSequence" not in ds:
+        return ds
+    for groups in (
+        ds.PerFrameFunctionalGroupsSequence[number - 1],
+        *ds.get("SharedFunctionalGroupsSequence", ()),
+    ):
+        if name in groups:
+            return groups[name].value[0]  # type: ignore[no-any-return]  # pydicom types values as Any
+    return ds
+
+
+def planes_of(volume: Volume, headers: Sequence[Dataset]) -> Planes:
+    """Finds each slice's source image, and takes positions, orientation and spacing from there.
+
+    Args:
+        volume: with frames aligned with k, or without frames.
+        headers: of the instances that the frames name.
+    """
+    grid = volume.grid
+    by_uid = {str(ds.SOPInstanceUID): ds for ds in headers}
+    if volume.frames:
+        planes = tuple(_source_plane(frame, by_uid[frame.sop_instance_uid]) for frame in volume.frames)
+    else:
+        planes = tuple(Plane(_position(grid.to_patient((k, 0, 0)))) for k in range(grid.shape[0]))
+    spacing_k, spacing_j, spacing_i = (ds_number(value) for value in grid.spacing)
+    if not planes[0].source:
+        direction = grid.directions
+        orientation = tuple(ds_number(value) for value in (*direction[:, 2], *direction[:, 1]))
+        return Planes(orientation, (spacing_j, spacing_i), spacing_k, spacing_k, planes)
+    first = planes[0]
+    assert first.source is not None and first.frame is not None  # noqa: S101 - both or neither; for the type checker
+    orientation_group = functional_group(first.source, "PlaneOrientationSequence", first.frame.number)
+    measures = functional_group(first.source, "PixelMeasuresSequence", first.frame.number)
+    return Planes(
+        orientation=tuple(orientation_group.ImageOrientationPatient),
+        pixel_spacing=(measures.PixelSpacing[0], measures.PixelSpacing[1]),
+        slice_spacing=spacing_k,
+        slice_thickness=measures.get("SliceThickness") or spacing_k,
+        planes=planes,
+    )
+
+
+def _source_plane(frame: Frame, source: Dataset) -> Plane:
+    group = functional_group(source, "PlanePositionSequence", frame.number)
+    x, y, z = group.ImagePositionPatient
+    return Plane((x, y, z), source, frame)
+
+
+def _position(point: np.ndarray) -> tuple[DSfloat, DSfloat, DSfloat]:
+    x, y, z = (ds_number(value) for value in point)
+    return x, y, z

@@ -1,0 +1,132 @@
+"""Secondary captures (PS3.3 A.8.1): what a radiologist reads at a glance in any viewer.
+
+A page is square, of 1024 pixels, so that its text is still legible where a viewer gives it 512.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from dicom_node.encode.common import (
+    content_time,
+    dicom_date,
+    dicom_time,
+    mark,
+    new_object,
+    reference,
+    series_references,
+)
+from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
+from dicom_node.encode.lettering import AMBER, GREY, WHITE, wrap, write
+from dicom_node.encode.panels import chosen_slices, panel, view_of
+from dicom_node.encode.sr import DOUBTFUL
+from dicom_node.encode.wording import Line, legend
+from dicom_node.findings import Finding, Segmentation
+
+PAGE = 1024
+_MARGIN = 16
+_HEADER = 100
+_TEXT = 28
+_LINE = 36
+
+
+def picture(findings: Sequence[Finding], context: EncodeContext) -> EncodedObject:
+    """Makes the montage: key slices with outlines, the measured values, and what doubts there are."""
+    lines = legend(findings)
+    if context.doubtful:
+        lines.append(Line(f"Caution: {DOUBTFUL}", doubt=True))
+    masks = [finding for finding in findings if isinstance(finding, Segmentation)]
+    return _capture(montage(masks, lines, context), context, "sc", f"{context.title} (AI picture)")
+
+
+def picture_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
+    """Makes the picture of a job without a result: it says why, on a slice of the source where there is one."""
+    lines = [Line("No result", doubt=True), *(Line(reason),)]
+    if context.doubtful:
+        lines.append(Line(DOUBTFUL, doubt=True))
+    return _capture(montage([], lines, context), context, "none", f"{context.title}: no result (AI picture)")
+
+
+def montage(masks: Sequence[Segmentation], lines: Sequence[Line], context: EncodeContext) -> Image.Image:
+    """Draws a page: header, panels of slices, legend."""
+    page = Image.new("RGB", (PAGE, PAGE))
+    draw = ImageDraw.Draw(page)
+    write(draw, (_MARGIN, 12), context.title, 38)
+    write(draw, (_MARGIN, 58), mark(context), _TEXT, AMBER)
+    words = _wrapped(lines)
+    footer = len(words) * _LINE + _LINE + 2 * _MARGIN
+    _draw_panels(page, masks, context, (_HEADER, PAGE - footer))
+    top = PAGE - footer + _MARGIN
+    for index, (line, text) in enumerate(words):
+        y = top + index * _LINE
+        if line.color:
+            draw.rectangle((_MARGIN, y + 4, _MARGIN + 22, y + 26), fill=line.color)
+        write(draw, (_MARGIN + 34, y), text, _TEXT, AMBER if line.doubt else WHITE)
+    write(draw, (_MARGIN, PAGE - 8), _provenance(context), 24, GREY, "ls")
+    return page
+
+
+def _wrapped(lines: Sequence[Line]) -> list[tuple[Line, str]]:
+    """Lines cut to the page's width; only the first piece of a line carries its colour."""
+    pieces = []
+    for line in lines:
+        for index, text in enumerate(wrap(line.words, _TEXT, PAGE - 2 * _MARGIN - 34)):
+            pieces.append((line if index == 0 else Line(text, None, line.doubt), text))
+    return pieces
+
+
+def _draw_panels(
+    page: Image.Image, masks: Sequence[Segmentation], context: EncodeContext, rows: tuple[int, int]
+) -> None:
+    top, bottom = rows
+    role = masks[0].role if masks else next(iter(context.volumes), None)
+    if role is None or bottom - top < 120:
+        return
+    columns, lines = (3, 2) if bottom - top > 400 else (3, 1)
+    size = (PAGE // columns, (bottom - top) // lines)
+    own = [mask for mask in masks if mask.role == role]
+    view = view_of(own, context.volumes[role], size)
+    for index, k in enumerate(chosen_slices(own, context.volumes[role], columns * lines)):
+        place = (index % columns * size[0], top + index // columns * size[1])
+        page.paste(panel(k, own, role, context, view), place)
+
+
+def _provenance(context: EncodeContext) -> str:
+    algorithm = context.algorithm
+    when = content_time(context).strftime("%Y-%m-%d %H:%M")
+    return f"{algorithm.name} {algorithm.version}, {MANUFACTURER} {context.ae_title}, {when}"
+
+
+def _capture(page: Image.Image, context: EncodeContext, kind: str, description: str) -> EncodedObject:
+    """Wraps an RGB picture (PS3.3 C.8.6.1, C.8.6.2, C.7.6.3)."""
+    ds = new_object(
+        context, SecondaryCaptureImageStorage, kind, "OT", description, 1 if kind == "none" else 0
+    )
+    pixels: NDArray[np.uint8] = np.asarray(page, dtype=np.uint8)
+    ds.ConversionType = "WSD"
+    ds.DateOfSecondaryCapture = dicom_date(content_time(context))
+    ds.TimeOfSecondaryCapture = dicom_time(content_time(context))
+    ds.SecondaryCaptureDeviceManufacturer = MANUFACTURER
+    ds.ImageType = ["DERIVED", "SECONDARY"]
+    ds.PatientOrientation = None
+    ds.ImageComments = mark(context)
+    ds.BurnedInAnnotation = "NO"
+    ds.Rows, ds.Columns = pixels.shape[:2]
+    ds.SamplesPerPixel = 3
+    ds.PhotometricInterpretation = "RGB"
+    ds.PlanarConfiguration = 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
+    ds.PixelRepresentation = 0
+    ds.LossyImageCompression = "00"
+    ds.Laterality = None
+    sources = [headers[len(headers) // 2] for headers in context.sources.values()]
+    ds.SourceImageSequence = [reference(source) for source in sources]
+    ds.ReferencedSeriesSequence = series_references(sources)
+    ds.PixelData = pixels.tobytes()
+    ds["PixelData"].VR = "OB"
+    return EncodedObject("sc", ds, str(ds.SeriesDescription))

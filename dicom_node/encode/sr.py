@@ -1,0 +1,136 @@
+"""Structured reports by TID 1500 "Measurement Report" (PS3.16): measurements, their doubts, their segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydicom import Dataset
+from pydicom.uid import Comprehensive3DSRStorage
+
+from dicom_node.encode.common import mark, new_object, reference
+from dicom_node.encode.content import (
+    CONCEPT_MODIFIER,
+    OBSERVATION_CONTEXT,
+    coded,
+    container,
+    dcm,
+    text,
+    uid_reference,
+)
+from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
+from dicom_node.encode.groups import image_library, measurement_groups
+from dicom_node.encode.uids import uid
+from dicom_node.findings import Code, Finding
+
+_ENGLISH = Code("en-US", "RFC5646", "English (United States)")
+_QUALITATIVE = Code("C0034375", "UMLS", "Qualitative Evaluations")
+_COMMENT = dcm("121106", "Comment")
+_PROCEDURES = {
+    "CT": Code("25045-6", "LN", "CT unspecified body region"),
+    "MR": Code("25056-3", "LN", "MRI unspecified body region"),
+    "PT": Code("44139-4", "LN", "PET unspecified body region"),
+    "NM": Code("49118-3", "LN", "NM unspecified body region"),
+    "CR": Code("43468-8", "LN", "XR unspecified body region"),
+    "DX": Code("43468-8", "LN", "XR unspecified body region"),
+}
+_IMAGING = Code("363679005", "SCT", "Imaging procedure")
+DOUBTFUL = (
+    "The series may not have been complete when it was analysed: no evidence of completeness arrived in time."
+)
+
+
+def report(
+    findings: Sequence[Finding], objects: Sequence[EncodedObject], context: EncodeContext
+) -> EncodedObject:
+    """Makes the report of a job's findings.
+
+    Args:
+        findings: all of the job.
+        objects: the segmentations made from them, in the order of the findings; empty where the
+            report is made without them.
+        context: the job.
+    """
+    segmentations = [obj.ds for obj in objects if obj.kind == "seg"]
+    groups = measurement_groups(findings, segmentations, context)
+    comments = [DOUBTFUL] if context.doubtful else []
+    return _document(context, groups, comments, segmentations, f"{context.title} (AI report)", "sr")
+
+
+def report_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
+    """Makes the report of a job that has no result, and says why."""
+    comments = [f"No result: {reason}"] + ([DOUBTFUL] if context.doubtful else [])
+    return _document(context, [], comments, [], f"{context.title}: no result (AI report)", "none")
+
+
+def _document(
+    context: EncodeContext,
+    groups: list[Dataset],
+    comments: list[str],
+    segmentations: list[Dataset],
+    description: str,
+    identity: str,
+) -> EncodedObject:
+    """The document: its general module (PS3.3 C.17.2) and the tree of its content."""
+    ds = new_object(context, Comprehensive3DSRStorage, identity, "SR", description)
+    ds.CompletionFlag = "COMPLETE"
+    ds.VerificationFlag = "UNVERIFIED"
+    ds.PreliminaryFlag = "PRELIMINARY"
+    ds.ReferencedPerformedProcedureStepSequence = []
+    ds.PerformedProcedureCodeSequence = []
+    sources = [header for headers in context.sources.values() for header in headers]
+    ds.CurrentRequestedProcedureEvidenceSequence = evidence([*sources, *segmentations])
+    body = [image_library(context)]
+    if groups:
+        body.append(container(dcm("126010", "Imaging Measurements"), groups))
+    remarks = [text(_COMMENT, remark) for remark in [mark(context), *comments]]
+    body.append(container(_QUALITATIVE, remarks))
+    root = container(
+        dcm("126000", "Imaging Measurement Report"), [*_context_items(context), *body], template="1500"
+    )
+    del root.RelationshipType
+    ds.update(root)
+    return EncodedObject("sr", ds, str(ds.SeriesDescription))
+
+
+def _context_items(context: EncodeContext) -> list[Dataset]:
+    """Language, the observing device (TID 1004), and the procedure that the images come from."""
+    algorithm = context.algorithm
+    device = uid("device", context.ae_title, algorithm.name, algorithm.version)
+    observer = [
+        coded(dcm("121005", "Observer Type"), dcm("121007", "Device"), OBSERVATION_CONTEXT),
+        uid_reference(dcm("121012", "Device Observer UID"), device, OBSERVATION_CONTEXT),
+        text(dcm("121013", "Device Observer Name"), context.ae_title, OBSERVATION_CONTEXT),
+        text(dcm("121014", "Device Observer Manufacturer"), MANUFACTURER, OBSERVATION_CONTEXT),
+        text(dcm("121015", "Device Observer Model Name"), algorithm.name, OBSERVATION_CONTEXT),
+        text(dcm("121016", "Device Observer Serial Number"), context.ae_title, OBSERVATION_CONTEXT),
+    ]
+    procedure = _PROCEDURES.get(str(context.principal.get("Modality", "")), _IMAGING)
+    return [
+        coded(dcm("121049", "Language of Content Item and Descendants"), _ENGLISH, CONCEPT_MODIFIER),
+        *observer,
+        coded(dcm("121058", "Procedure reported"), procedure, CONCEPT_MODIFIER),
+    ]
+
+
+def evidence(instances: Sequence[Dataset]) -> list[Dataset]:
+    """Items by study and series of every instance that a document rests on (PS3.3 C.17.2.3)."""
+    studies: dict[str, dict[str, dict[str, Dataset]]] = {}
+    for ds in instances:
+        series = studies.setdefault(str(ds.StudyInstanceUID), {}).setdefault(str(ds.SeriesInstanceUID), {})
+        series[str(ds.SOPInstanceUID)] = reference(ds)
+    items = []
+    for study_instance_uid, by_series in studies.items():
+        study = Dataset()
+        study.StudyInstanceUID = study_instance_uid
+        study.ReferencedSeriesSequence = [
+            _series(uid_, list(refs.values())) for uid_, refs in by_series.items()
+        ]
+        items.append(study)
+    return items
+
+
+def _series(series_instance_uid: str, references: list[Dataset]) -> Dataset:
+    series = Dataset()
+    series.ReferencedSOPSequence = references
+    series.SeriesInstanceUID = series_instance_uid
+    return series
