@@ -1,0 +1,11 @@
+"""Files: temporary, fsync, link, fsync of the folder; the only code that turns a UID into a path.
+
+See docs/reception.md for what is durable when, and why.
+"""
+
+from dicom_node.spool.identity import Identity, Unreadable, identify
+from dicom_node.spool.incoming import Incoming, Stored
+from dicom_node.spool.journal import Journal
+from dicom_node.spool.spool import Spool
+
+__all__ = ["Identity", "Incoming", "Journal", "Spool", "Stored", "Unreadable", "identify"]
