@@ -1,0 +1,164 @@
+"""The repository itself: licences, pins, docstrings, and what must never be committed."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PERMISSIVE = {
+    "0BSD",
+    "Apache",
+    "Apache 2.0 License",
+    "Apache License 2.0",
+    "Apache Software License",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD License",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CNRI-Python",
+    "ISC License (ISCL)",
+    "MIT",
+    "MIT License",
+    "MIT-CMU",
+    "PSF-2.0",
+    "Zlib",
+}
+WEAK_COPYLEFT = {
+    "LGPL-3.0",
+    "LGPL-3.0-only",
+    "LGPL-3.0-or-later",
+    "MPL-2.0",
+    "Mozilla Public License 2.0 (MPL 2.0)",
+}
+"""Bind changes to the package itself only; each is used unchanged, as a package that anybody can replace."""
+
+FORBIDDEN_TEXT = re.compile(
+    r"""
+    /(?:work|root|tmp|Users|home)/[A-Za-z]          # a path of one machine
+    | (?:extra-)?index[-_]url                       # where some machine gets its packages
+    | https?://[^\s"')]*(?:/simple\b|\.whl\b)
+    | https?://(?:registry|pypi|files\.pythonhosted)\b
+    """,
+    re.VERBOSE,
+)
+
+
+def requirements(name: str) -> dict[str, set[str]]:
+    """Every installed distribution that one with all its extras needs, and the extras asked of each."""
+    found: dict[str, set[str]] = {}
+    owed = [(name, set(distribution(name).metadata.get_all("Provides-Extra", [])))]
+    while owed:
+        package, extras = owed.pop()
+        if package in found and extras <= found[package]:
+            continue
+        found.setdefault(package, set()).update(extras)
+        try:
+            needs = map(Requirement, distribution(package).requires or [])
+        except PackageNotFoundError:
+            del found[package]
+            continue
+        active = {"", *extras}
+        owed.extend(
+            (canonicalize_name(need.name), set(need.extras))
+            for need in needs
+            if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in active)
+        )
+    return found
+
+
+def licence(package: str) -> list[set[str]]:
+    """What a distribution says of itself: all of the list apply, of each entry one can be chosen."""
+    metadata = distribution(package).metadata
+    expression = metadata.get("License-Expression")
+    names = [
+        line.rsplit(" :: ", 1)[1]
+        for line in metadata.get_all("Classifier", [])
+        if line.startswith("License :: OSI Approved :: ")
+    ]
+    text = expression or " AND ".join(names) or (metadata.get("License") or "")
+    return [set(part.split(" OR ")) for part in text.split(" AND ")]
+
+
+DEPENDENCIES = sorted(set(requirements("dicom-node")) - {"dicom-node"})
+
+
+@pytest.mark.parametrize("package", DEPENDENCIES)
+def test_the_licence_of_every_dependency_fits_apache_2(package: str) -> None:
+    for choices in licence(package):
+        assert choices & (PERMISSIVE | WEAK_COPYLEFT), f"{package}: {choices}"
+
+
+def test_constraints_pin_every_dependency_to_one_version() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines)
+    assert set(DEPENDENCIES) <= set(pins)
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line)] == []
+
+
+def test_every_module_says_its_duty() -> None:
+    modules = [*(ROOT / "dicom_node").rglob("*.py"), *(ROOT / "pipelines").rglob("*.py")]
+    silent = [path for path in modules if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert silent == []
+
+
+def test_no_committed_file_holds_a_path_of_a_machine_or_where_packages_come_from() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git checkout")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = []
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path == Path(__file__) or not path.is_file():
+            continue
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+            if FORBIDDEN_TEXT.search(line):
+                found.append(f"{name}:{number}: {line.strip()[:100]}")
+    assert found == []
+
+
+def test_the_commands_that_the_readme_names_exist() -> None:
+    named = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text()))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("script", [".ci/run", "scripts/install-debian.sh"])
+def test_scripts_can_be_run_and_are_sound_bash(script: str) -> None:
+    assert os.access(ROOT / script, os.X_OK)
+    checked = subprocess.run(["bash", "-n", ROOT / script], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_packages_that_are_there_already_are_not_installed_again() -> None:
+    script = ROOT / "scripts/install-debian.sh"
+    done = subprocess.run([script, "bash", "coreutils"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_packages_that_cannot_be_installed_are_named_and_fail_only_in_ci(tmp_path: Path) -> None:
+    """A machine of another kind: dpkg-query and apt-get are not there."""
+    for tool in ("bash", "id"):
+        (tmp_path / tool).symlink_to(f"/usr/bin/{tool}")
+    for ci, code in (("false", 0), ("true", 1)):
+        done = subprocess.run(
+            ["/usr/bin/bash", ROOT / "scripts/install-debian.sh", "dcmtk"],
+            env={"PATH": str(tmp_path), "CI": ci},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "apt-get install dcmtk" in done.stderr) == (code, True)
