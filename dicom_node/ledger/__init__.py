@@ -4,6 +4,7 @@ from dicom_node.ledger.arrivals import Arrivals, Indexed
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import Held, Holdings
 from dicom_node.ledger.outbox import Outbox
+from dicom_node.ledger.retention import Expired, Retention
 from dicom_node.ledger.views import Views
 from dicom_node.ledger.work import NewJob, Work
 
@@ -18,6 +19,7 @@ class Ledger:
         self.holdings = Holdings(self.database)
         self.work = Work(self.database)
         self.outbox = Outbox(self.database)
+        self.retention = Retention(self.database)
         self.views = Views(self.database)
 
     def migrate(self) -> None:
@@ -29,4 +31,4 @@ class Ledger:
         self.database.close()
 
 
-__all__ = ["Held", "Indexed", "Ledger", "NewJob"]
+__all__ = ["Expired", "Held", "Indexed", "Ledger", "NewJob"]

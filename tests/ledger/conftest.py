@@ -37,17 +37,20 @@ def postgres() -> Iterator[str]:
         user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     port = free_port()
     data = home / "data"
-    run = {"check": True, "capture_output": True, "cwd": home, "timeout": 60}
-    subprocess.run([*user, programs / "initdb", "-D", data, "-U", "ledger", "-A", "trust"], **run)
+
+    def run(*command: object) -> None:
+        quiet = subprocess.DEVNULL  # the server inherits them, and would hold a pipe open
+        subprocess.run(
+            [*user, *map(str, command)], check=True, cwd=home, timeout=60, stdout=quiet, stderr=quiet
+        )
+
+    run(programs / "initdb", "-D", data, "-U", "ledger", "-A", "trust")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={home} -c fsync=off"
-    start = [*user, programs / "pg_ctl", "-D", data, "-o", options, "-l", home / "log", "-w", "start"]
-    subprocess.run(
-        start, check=True, cwd=home, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    run(programs / "pg_ctl", "-D", data, "-o", options, "-l", home / "log", "-w", "start")
     try:
         yield f"postgresql+psycopg://ledger@127.0.0.1:{port}"
     finally:
-        subprocess.run([*user, programs / "pg_ctl", "-D", data, "-m", "fast", "-w", "stop"], **run)
+        run(programs / "pg_ctl", "-D", data, "-m", "fast", "-w", "stop")
         shutil.rmtree(home)
 
 

@@ -1,0 +1,113 @@
+"""What may be forgotten: series that are through, and never one of which a result is still owed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select
+
+from dicom_node.ledger.database import Database
+from dicom_node.ledger.tables import (
+    AssociationRow,
+    ChangeRow,
+    ConflictRow,
+    DeliveryRow,
+    InstanceRow,
+    JobRow,
+    RefusalRow,
+    ResultRow,
+    SeriesRow,
+)
+from dicom_node.records import AssociationOutcome, DeliveryState, JobState, SeriesState
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A series that may go, with the paths of all its files, relative to the spool."""
+
+    series_instance_uid: str
+    paths: tuple[str, ...]
+
+
+class Retention:
+    """Finds and forgets what is old enough."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def expired(self, before: datetime, limit: int = 100) -> list[Expired]:
+        """Series whose last image came before a moment, and that nothing waits for, oldest first."""
+        with self._db.read() as conn:
+            uids = list(
+                conn.execute(
+                    select(SeriesRow.series_instance_uid)
+                    .where(
+                        SeriesRow.last_image_at < before,
+                        or_(SeriesRow.state == SeriesState.COMPLETE, SeriesRow.series_instance_uid == ""),
+                        ~_still_wanted(),
+                    )
+                    .order_by(SeriesRow.last_image_at)
+                    .limit(limit)
+                ).scalars()
+            )
+            return [Expired(uid, tuple(_paths(conn, uid))) for uid in uids]
+
+    def forget(self, series: Sequence[Expired]) -> None:
+        """Removes series, their jobs, results and deliveries; their files have to be gone by then."""
+        uids = [one.series_instance_uid for one in series]
+        jobs = select(JobRow.id).where(JobRow.series_instance_uid.in_(uids))
+        results = select(ResultRow.sop_instance_uid).where(ResultRow.job_id.in_(jobs))
+        with self._db.write() as conn:
+            conn.execute(delete(DeliveryRow).where(DeliveryRow.sop_instance_uid.in_(results)))
+            conn.execute(delete(ResultRow).where(ResultRow.job_id.in_(jobs)))
+            conn.execute(delete(JobRow).where(JobRow.series_instance_uid.in_(uids)))
+            conn.execute(delete(ConflictRow).where(ConflictRow.series_instance_uid.in_(uids)))
+            conn.execute(delete(InstanceRow).where(InstanceRow.series_instance_uid.in_(uids)))
+            conn.execute(delete(SeriesRow).where(SeriesRow.series_instance_uid.in_(uids)))
+
+    def forget_history(self, before: datetime) -> list[str]:
+        """Removes changes, refusals, and associations without images that are older than a moment.
+
+        Returns:
+            Paths of the refused objects that were kept aside, for their files to be removed.
+        """
+        with self._db.write() as conn:
+            conn.execute(delete(ChangeRow).where(ChangeRow.at < before))
+            conn.execute(
+                delete(AssociationRow).where(
+                    AssociationRow.ended_at < before,
+                    AssociationRow.outcome != AssociationOutcome.OPEN,
+                    ~exists().where(InstanceRow.association_id == AssociationRow.id),
+                )
+            )
+            gone = delete(RefusalRow).where(RefusalRow.at < before).returning(RefusalRow.path)
+            return [path for path in conn.execute(gone).scalars() if path]
+
+
+def _still_wanted() -> ColumnElement[bool]:
+    """A job of the series, or a delivery of one, has not ended well: it may still be tried."""
+    unfinished_job = exists().where(
+        JobRow.series_instance_uid == SeriesRow.series_instance_uid,
+        JobRow.state.in_((JobState.QUEUED, JobState.RUNNING)),
+    )
+    undelivered = exists().where(
+        DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
+        ResultRow.job_id == JobRow.id,
+        JobRow.series_instance_uid == SeriesRow.series_instance_uid,
+        DeliveryRow.state != DeliveryState.DELIVERED,
+    )
+    return or_(unfinished_job, undelivered)
+
+
+def _paths(conn: Connection, series_instance_uid: str) -> list[str]:
+    """Paths of a series' images, of copies kept beside them, and of its results."""
+    images = select(InstanceRow.path).where(InstanceRow.series_instance_uid == series_instance_uid)
+    beside = select(ConflictRow.path).where(ConflictRow.series_instance_uid == series_instance_uid)
+    results = (
+        select(ResultRow.path)
+        .join(JobRow, JobRow.id == ResultRow.job_id)
+        .where(JobRow.series_instance_uid == series_instance_uid)
+    )
+    return [path for query in (images, beside, results) for path in conn.execute(query).scalars()]
