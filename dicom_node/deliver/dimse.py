@@ -43,6 +43,7 @@ def send(
     destination: DestinationConfig,
     node_ae_title: str,
     open_path: Callable[[str], Path],
+    settled: Callable[[DeliveryOutcome], None] = lambda _outcome: None,
 ) -> list[DeliveryOutcome]:
     """Sends objects to one destination and says how each fared, in the order given. Raises nothing.
 
@@ -54,21 +55,27 @@ def send(
         destination: whom to send it to.
         node_ae_title: the calling AE title.
         open_path: gives the file of a delivery's `path`.
+        settled: called with each outcome as soon as it is known.
     """
     outcomes: dict[int, DeliveryOutcome] = {}
+
+    def settle(outcome: DeliveryOutcome) -> None:
+        outcomes[outcome.delivery_id] = outcome
+        settled(outcome)
+
     parcels: list[_Parcel] = []
     for delivery in deliveries:
         try:
             parcels.append(_parcel(delivery, open_path(delivery.path)))
         except NodeError as error:
-            outcomes[delivery.id] = _failed(delivery, error)
+            settle(_failed(delivery, error))
     for contexts in batches(parcel.form for parcel in parcels):
         proposed = {(cx.abstract_syntax, syntax) for cx in contexts for syntax in cx.transfer_syntax}
         group = [
             parcel for parcel in parcels if parcel.form in proposed and parcel.delivery.id not in outcomes
         ]
         for outcome in _send_group(group, contexts, destination, node_ae_title):
-            outcomes[outcome.delivery_id] = outcome
+            settle(outcome)
     for delivery in deliveries:
         _report(delivery, outcomes[delivery.id])
     return [outcomes[delivery.id] for delivery in deliveries]

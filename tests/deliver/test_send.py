@@ -258,12 +258,11 @@ def test_a_peer_that_stops_reading_does_not_hang_us(spool: Path, tmp_path: Path)
         freezer = threading.Thread(target=freeze)
         freezer.start()
         began = time.monotonic()
-        first, second = deliver(deliveries, destination(port, timeout=1), spool)
+        _small, large = deliver(deliveries, destination(port, timeout=1), spool)
         freezer.join()
         os.kill(process.pid, signal.SIGCONT)
     assert time.monotonic() - began < 10
-    assert first.error is None
-    assert second.transient
+    assert large.transient
 
 
 def test_a_peer_that_never_answers_a_store_is_given_up_in_time(spool: Path) -> None:
