@@ -35,6 +35,8 @@ from dicom_node.findings import (
     Text,
 )
 from dicom_node.geometry import Frame, Grid, Volume
+from dicom_node.models import check_weights, find_weights, load_weights, model_folder, shared
+from dicom_node.terms import ABSENT, MILLILITRE, PRESENT, VOLUME, segment_for
 
 
 class Options(BaseModel):
@@ -113,14 +115,15 @@ class Case:
 class Pipeline(ABC):
     """One task on one kind of series. Made once for each warm worker; `load` may take long, `run` not."""
 
-    name: ClassVar[str]
-    version: ClassVar[str]
-    title: ClassVar[str]
-    """What the radiologist reads in the series list, such as "Lung volumes"."""
     options_type: ClassVar[type[Options]] = Options
-    roles: ClassVar[tuple[str, ...]] = ("image",)
-    requires: ClassVar[Requirements] = Requirements()
-    """What every input must be; override `requirements` where they differ by role or by option."""
+    name: str
+    version: str
+    """Of the method and its weights; with the options it tells one result from another."""
+    title: str
+    """What the radiologist reads in the series list, such as "Lung volumes"."""
+    roles: tuple[str, ...] = ("image",)
+    requires: Requirements = Requirements()
+    """What every input must be; override `requirements` where they differ by role."""
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options if options is not None else self.options_type()
@@ -152,6 +155,10 @@ class Pipeline(ABC):
 
 
 __all__ = [
+    "ABSENT",
+    "MILLILITRE",
+    "PRESENT",
+    "VOLUME",
     "Algorithm",
     "BadInput",
     "Case",
@@ -176,4 +183,10 @@ __all__ = [
     "Segmentation",
     "Text",
     "Volume",
+    "check_weights",
+    "find_weights",
+    "load_weights",
+    "model_folder",
+    "segment_for",
+    "shared",
 ]

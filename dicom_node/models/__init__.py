@@ -1,0 +1,17 @@
+"""Models on disk: found by path or name, pinned, checked against their checksums, shared when loaded."""
+
+from dicom_node.models.shared import shared
+from dicom_node.models.store import STORE_VARIABLE, Manifest, ModelStore, model_folder, store_root
+from dicom_node.models.weights import check_weights, find_weights, load_weights
+
+__all__ = [
+    "STORE_VARIABLE",
+    "Manifest",
+    "ModelStore",
+    "check_weights",
+    "find_weights",
+    "load_weights",
+    "model_folder",
+    "shared",
+    "store_root",
+]
