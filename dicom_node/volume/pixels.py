@@ -1,0 +1,167 @@
+"""Decodes the planes of a stack in parallel, straight into one array, in the modality's units."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.pixels.decoders.base import get_decoder
+
+from dicom_node.errors import BadInput
+from dicom_node.headers import ODD_VALUES
+from dicom_node.volume.planes import Encoding, Plane
+
+Pixels = NDArray[np.int16] | NDArray[np.float32]
+Stored = NDArray[Any]  # integers of whatever width the file has
+
+AIR_HU = -1024
+"""Lower end of the CT numbers in common use: padding outside the scanned circle becomes this."""
+_EXPLICIT_LONG_HEADER, _IMPLICIT_HEADER = 12, 8
+"""Bytes before the value of a pixel data element (PS3.5 7.1)."""
+
+
+class _Overflow(Exception):  # noqa: N818 - no error: the values only need another type
+    """Values don't fit int16."""
+
+
+def read_pixels(planes: Sequence[Plane]) -> Pixels:
+    """Decodes planes into one array.
+
+    Args:
+        planes: of equal shape, in the order of k.
+
+    Returns:
+        (k, j, i) after Modality LUT's linear rescale: int16 where every value is a whole number that
+        fits, else float32. CT padding below -1024 HU becomes -1024 HU.
+
+    Raises:
+        BadInput: colour, truncated or corrupt pixels, or a compression that no installed decoder knows.
+    """
+    for plane in planes:
+        _check(plane.encoding)
+    try:
+        return _filled(planes, whole=_whole_numbers(planes))
+    except _Overflow:
+        return _filled(planes, whole=False)
+
+
+def _check(encoding: Encoding) -> None:
+    if encoding.samples != 1 or not encoding.photometric.startswith("MONOCHROME"):
+        raise BadInput(f"colour images ({encoding.photometric}) have no modality values")
+    if encoding.bits_allocated not in (8, 16, 32):
+        raise BadInput(f"{encoding.bits_allocated} bits allocated are not supported")
+
+
+def _whole_numbers(planes: Sequence[Plane]) -> bool:
+    return all(
+        plane.slope == 1.0 and plane.intercept.is_integer() and plane.encoding.bits_stored <= 16
+        for plane in planes
+    )
+
+
+def _filled(planes: Sequence[Plane], *, whole: bool) -> Pixels:
+    shape = (len(planes), *planes[0].shape)
+    array: Pixels = np.empty(shape, np.int16) if whole else np.empty(shape, np.float32)
+    files: dict[Path, list[int]] = defaultdict(list)
+    for k, plane in enumerate(planes):
+        files[plane.path].append(k)
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        jobs = [pool.submit(_fill_from_file, path, planes, ks, array) for path, ks in files.items()]
+        for job in jobs:
+            job.result()
+    return array
+
+
+def _fill_from_file(path: Path, planes: Sequence[Plane], ks: Sequence[int], array: Pixels) -> None:
+    encoding = planes[ks[0]].encoding
+    try:
+        if encoding.native:
+            _fill_native(path, planes, ks, array)
+        else:
+            _fill_decoded(path, planes, ks, array)
+    except (*ODD_VALUES, RuntimeError) as error:  # pydicom's decoders raise RuntimeError for anything
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        name = encoding.transfer_syntax_uid.name
+        raise BadInput(f"pixels in {name} can't be decoded: {type(error).__name__}: {error}") from error
+
+
+def _fill_native(path: Path, planes: Sequence[Plane], ks: Sequence[int], array: Pixels) -> None:
+    encoding = planes[ks[0]].encoding
+    header = _IMPLICIT_HEADER if encoding.transfer_syntax_uid.is_implicit_VR else _EXPLICIT_LONG_HEADER
+    dtype = np.dtype(f"<{'i' if encoding.signed else 'u'}{encoding.bits_allocated // 8}")
+    rows, columns = planes[ks[0]].shape
+    with path.open("rb", buffering=0) as file:
+        for k in ks:
+            in_place = array.dtype == np.int16 and dtype.itemsize == 2
+            stored: Stored = array[k].view(dtype) if in_place else np.empty((rows, columns), dtype)
+            file.seek(encoding.offset + header + planes[k].index * stored.nbytes)
+            if file.readinto(memoryview(stored.data).cast("B")) != stored.nbytes:
+                raise BadInput("the file ends before its pixels do")
+            _place(stored, planes[k], array[k])
+
+
+def _fill_decoded(path: Path, planes: Sequence[Plane], ks: Sequence[int], array: Pixels) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds = dcmread(path, force=True)
+        decoder = get_decoder(planes[ks[0]].encoding.transfer_syntax_uid)
+        indices = [planes[k].index for k in ks]
+        frames = decoder.iter_array(ds, indices=indices, raw=True, view_only=True)
+        for k, (stored, _) in zip(ks, frames, strict=True):
+            _place(stored, planes[k], array[k])
+
+
+def _place(stored: Stored, plane: Plane, out: Pixels) -> None:
+    """Writes stored values, rescaled, into one slice of the volume; `stored` may be that slice's memory."""
+    encoding = plane.encoding
+    values = _significant(stored, encoding)
+    padding = _padding_mask(values, plane)
+    if out.dtype == np.int16:
+        _check_range(values, plane, padding)
+        # whole numbers modulo 2^16: right whatever the sign, once the range is known to fit
+        np.add(values.astype(np.int16, copy=False), np.int16(plane.intercept), out=out)
+    else:
+        np.multiply(values, np.float32(plane.slope), out=out, casting="unsafe")
+        out += np.float32(plane.intercept)
+    if padding is not None:
+        out[padding] = AIR_HU
+
+
+def _significant(stored: Stored, encoding: Encoding) -> Stored:
+    """Drops what stands outside Bits Stored (PS3.5 8.1.1), such as overlays, and extends the sign."""
+    unused = encoding.bits_allocated - encoding.bits_stored
+    if unused <= 0 or not encoding.native:
+        return stored
+    up = encoding.bits_allocated - 1 - encoding.high_bit
+    return np.right_shift(np.left_shift(stored, up), unused)
+
+
+def _padding_mask(values: Stored, plane: Plane) -> NDArray[np.bool_] | None:
+    """Finds CT padding, where it can't be taken for a measurement."""
+    if plane.modality != "CT" or plane.encoding.padding is None:
+        return None
+    lowest, highest = plane.encoding.padding
+    if highest * plane.slope + plane.intercept >= AIR_HU:
+        return None
+    return np.asarray((values >= lowest) & (values <= highest))
+
+
+def _check_range(values: Stored, plane: Plane, padding: NDArray[np.bool_] | None) -> None:
+    """Raises _Overflow where a rescaled value doesn't fit int16; looks at pixels only where it may not."""
+    encoding, intercept = plane.encoding, int(plane.intercept)
+    bits = encoding.bits_stored
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if encoding.signed else (0, (1 << bits) - 1)
+    if low + intercept >= -32768 and high + intercept <= 32767:
+        return
+    real = values if padding is None else values[~padding]
+    if real.size and (int(real.min()) + intercept < -32768 or int(real.max()) + intercept > 32767):
+        raise _Overflow

@@ -1,0 +1,117 @@
+"""From files to volumes: leaves out what is no slice, tells stacks apart, says why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dicom_node.errors import GeometryError
+from dicom_node.geometry import Grid, Volume
+from dicom_node.volume.pixels import read_pixels
+from dicom_node.volume.planes import SPLIT_KEYWORDS, Plane, planes_of
+from dicom_node.volume.stacks import fit, grid_of, stacks_of, tilt_degrees
+
+LOCALIZERS = frozenset({"LOCALIZER", "SCOUT", "SURVEY", "REF_SURVIEW"})
+DERIVED_VIEWS = frozenset({"PROJECTION IMAGE", "SCREEN SAVE", "PATIENT_INFO", "DOSE_INFO", "MPR"})
+"""Values of Image Type that no slice of an acquired stack has."""
+STRAY_SHARE = 0.2
+"""Stacks with fewer slices than this share of the largest one are strays, and left out with a note."""
+UNITS = {"HU": "[hnsf'U]", "BQML": "Bq/ml", "GML": "g/ml{SUVbw}", "CNTS": "{counts}"}
+"""UCUM codes for Rescale Type (PS3.3 C.11.1.1.2) and PET Units (C.8.9.1.1.3)."""
+
+
+def read_volume(paths: Sequence[Path]) -> Volume:
+    """Reads the one volume that a series' files hold.
+
+    Args:
+        paths: in any order; single-frame or multi-frame, in any transfer syntax that can be decoded.
+
+    Returns:
+        Array (k, j, i) in the modality's units, with k along the slices' normal.
+
+    Raises:
+        GeometryError: no regular volume, or more than one; the text says why.
+        BadInput: a file can't be understood, or its pixels can't be decoded.
+    """
+    stacks, notes = _stacks(paths)
+    if len(stacks) > 1:
+        sizes = ", ".join(str(len(stack)) for stack in stacks)
+        raise GeometryError(f"the series holds {len(stacks)} stacks (of {sizes} slices), and one is needed")
+    return _volume(stacks[0], notes)
+
+
+def read_volumes(paths: Sequence[Path]) -> list[Volume]:
+    """Reads every volume that a series' files hold (stacks, echoes, time points), the largest first.
+
+    Raises:
+        GeometryError: one of them isn't regular; the text says why.
+        BadInput: a file can't be understood, or its pixels can't be decoded.
+    """
+    stacks, notes = _stacks(paths)
+    return [_volume(stack, notes) for stack in stacks]
+
+
+def _stacks(paths: Sequence[Path]) -> tuple[list[list[Plane]], tuple[str, ...]]:
+    planes = [plane for path in paths for plane in planes_of(path)]
+    if not planes:
+        raise GeometryError("no file of the series holds an image")
+    if any("MOSAIC" in plane.image_type for plane in planes):
+        raise GeometryError("the slices stand side by side in mosaic images, which are not taken apart")
+    kept = [plane for plane in planes if not _is_view(plane)]
+    if not kept:
+        raise GeometryError("there are only localizers or derived views, no slices")
+    if len(kept) == 1 and kept[0].position is None:
+        return [kept], ()
+    placed = [plane for plane in kept if plane.position is not None and plane.orientation is not None]
+    if not placed:
+        raise GeometryError(f"none of the {len(kept)} images says where it lies in the patient")
+    stacks = stacks_of(placed, SPLIT_KEYWORDS)
+    main = [stack for stack in stacks if len(stack) > STRAY_SHARE * len(stacks[0])]
+    left_out = len(planes) - sum(map(len, main))
+    return main, (f"{left_out} images that belong to no stack were left out",) if left_out else ()
+
+
+def _is_view(plane: Plane) -> bool:
+    kinds = {value.upper() for value in plane.image_type}
+    return bool(kinds & LOCALIZERS or kinds & DERIVED_VIEWS)
+
+
+def _volume(stack: Sequence[Plane], notes: tuple[str, ...]) -> Volume:
+    if stack[0].position is None:
+        return _flat(stack[0])
+    regular = fit(stack)
+    if regular.fault is not None:
+        raise GeometryError(regular.fault)
+    grid = grid_of(stack, regular.step)
+    tilt = tilt_degrees(grid)
+    if tilt:
+        notes += (f"the slices are tilted by {tilt:.1f} degrees against the line through their origins",)
+    return Volume(
+        array=read_pixels(stack),
+        grid=grid,
+        frame_of_reference_uid=stack[0].frame_of_reference_uid,
+        frames=tuple(plane.frame for plane in stack),
+        unit=_unit(stack[0]),
+        notes=notes,
+    )
+
+
+def _flat(plane: Plane) -> Volume:
+    """One image without a place in the patient, such as a radiograph: a grid of its own."""
+    affine = np.diag([1.0, 1.0, 1.0, 1.0])[:, [2, 1, 0, 3]] @ np.diag([1.0, *plane.spacing, 1.0])
+    return Volume(
+        array=read_pixels([plane]),
+        grid=Grid((1, *plane.shape), affine),
+        frame_of_reference_uid="",
+        frames=(plane.frame,),
+        unit=_unit(plane),
+        notes=("the image doesn't say where it lies in the patient; its grid is in the image's own plane",),
+    )
+
+
+def _unit(plane: Plane) -> str:
+    if plane.modality == "CT":
+        return UNITS["HU"]
+    return UNITS.get(plane.unit, "1")
