@@ -36,15 +36,36 @@ class NodeConfig(Section):
     institution: str | None = None
 
 
+class TlsConfig(Section):
+    """The receiver's TLS by the BCP 195 profiles (PS3.15 B.9 to B.12); PEM files."""
+
+    certificate: Path
+    """The node's certificate, with the chain that leads to its authority."""
+    key: Path
+    authorities: Path | None = None
+    """Certificates of those who sign senders' certificates; None: senders need none."""
+
+
 class ReceiveConfig(Section):
     """The storage SCP: processes, limits and time limits."""
 
     processes: int = Field(default=1, ge=1, le=64)
     max_associations: int = Field(default=100, ge=1)
+    """At one time, for each process; more are rejected transiently."""
+    called_ae_titles: tuple[AETitle, ...] = ()
+    """Titles answered to besides the node's own; "*" is any."""
     free_disk_mb: int = Field(default=1024, ge=0)
     """Below this much free space, storage is refused transiently (A700)."""
     idle_timeout: Seconds = 60
+    """Between messages of an association."""
     network_timeout: Seconds = 30
+    """For each part of a message, at most 128 KB, to arrive whole; and for an answer to be taken."""
+    artim_timeout: Seconds = 10
+    """For a new connection to ask for its association, and for a finished one to be closed (PS3.8 9.1.5)."""
+    drain_timeout: Seconds = 30
+    """For associations in hand to end when the receiver stops."""
+    tls: TlsConfig | None = None
+    """None: the port is plain."""
     unknown_peers: Literal["accept", "refuse"] = "accept"
     conflict: Literal["keep-first", "newest"] = "keep-first"
     """Which file counts when the same SOP Instance UID comes with other bytes; both are kept."""
@@ -56,7 +77,12 @@ class PeerConfig(Section):
     ae_title: AETitle
     addresses: tuple[str, ...] = ()
     """Networks in CIDR form; empty: any address."""
-    may: tuple[Literal["echo", "store"], ...] = ("echo", "store")
+    may: tuple[Literal["echo", "store", "commit", "mpps"], ...] = ("echo", "store", "commit", "mpps")
+    private: bool = False
+    """Private SOP classes and transfer syntaxes are taken from it too."""
+    host: str | None = None
+    """Where it is called back with the outcome of a storage commitment; None: only asked associations."""
+    port: Port | None = None
 
 
 class CompletionConfig(Section):

@@ -1,38 +1,15 @@
-"""Who an instance is, read from the first elements of its file: the few UIDs that the spool needs.
-
-Walks data elements (PS3.5 7.1) without decoding them, so that it costs microseconds on the way in, and
-reads only what it needs however large the values between are.
-"""
+"""Who an instance is: the UIDs in its data set, read from the first elements of its file."""
 
 from __future__ import annotations
 
-import os
-import zlib
 from dataclasses import dataclass
-from struct import Struct
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from dicom_node.errors import BadInput
+from dicom_node.spool.elements import DeflatedBytes, FileBytes, walk
 
-PREAMBLE = 132
-"""Bytes before the file meta information: the preamble and "DICM" (PS3.10 7.1)."""
-_WINDOW = 16_384
-"""Bytes read at a time: the UIDs stand within the first of nearly every image."""
-_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
-"""VRs with a 32 bit length (PS3.5 table 7.1-1)."""
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-_META_CLASS, _META_INSTANCE, _META_SYNTAX = 0x00020002, 0x00020003, 0x00020010
-_DEEPEST = 64
-"""Sequences within sequences: what nests deeper is hostile."""
-_INFLATED = 1 << 26
-"""Bytes inflated in search of the UIDs: what holds them later is hostile."""
-
-
-class Unreadable(BadInput):
-    """The bytes can't be walked as data elements of their transfer syntax."""
+_WANTED = frozenset((_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +20,6 @@ class Identity:
     sop_instance_uid: str = ""
     study_instance_uid: str = ""
     series_instance_uid: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FileMeta:
-    """What the file meta information says (PS3.10 table 7.1-1), and where the data set begins."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    data_set_at: int
 
 
 def identify(fd: int, offset: int, transfer_syntax_uid: str) -> Identity:
@@ -67,149 +34,13 @@ def identify(fd: int, offset: int, transfer_syntax_uid: str) -> Identity:
     Raises:
         Unreadable: what stands before Series Instance UID is no data set.
     """
-    source = _Deflated(fd, offset) if transfer_syntax_uid == DeflatedExplicitVRLittleEndian else _File(fd)
-    found = _walk(
-        source,
-        0 if isinstance(source, _Deflated) else offset,
-        wanted=frozenset((_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)),
+    deflated = transfer_syntax_uid == DeflatedExplicitVRLittleEndian
+    found, _end = walk(
+        DeflatedBytes(fd, offset) if deflated else FileBytes(fd),
+        0 if deflated else offset,
+        _WANTED,
         last=_SERIES,
         big=transfer_syntax_uid == ExplicitVRBigEndian,
         implicit=transfer_syntax_uid == ImplicitVRLittleEndian,
-    )[0]
-    return Identity(*(found.get(tag, "") for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)))
-
-
-def read_file_meta(fd: int) -> FileMeta:
-    """The file meta information of an open file. Raises Unreadable where it has none."""
-    if os.pread(fd, 4, PREAMBLE - 4) != b"DICM":
-        raise Unreadable("no DICM prefix")
-    wanted = frozenset((_META_CLASS, _META_INSTANCE, _META_SYNTAX))
-    found, end = _walk(_File(fd), PREAMBLE, wanted, last=0x0002FFFF, big=False, implicit=False)
-    return FileMeta(
-        sop_class_uid=found.get(_META_CLASS, ""),
-        sop_instance_uid=found.get(_META_INSTANCE, ""),
-        transfer_syntax_uid=found.get(_META_SYNTAX, ""),
-        data_set_at=end,
     )
-
-
-class _File:
-    """Bytes of an open file by position, through a window."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd, self._start, self._window = fd, 0, b""
-
-    def at(self, position: int, size: int) -> bytes:
-        """Up to `size` bytes from `position`; fewer at the end."""
-        begin = position - self._start
-        if begin < 0 or begin + size > len(self._window):
-            self._start, begin = position, 0
-            self._window = self._read(position, max(size, _WINDOW))
-        return self._window[begin : begin + size]
-
-    def _read(self, position: int, size: int) -> bytes:
-        return os.pread(self._fd, size, position)
-
-
-class _Deflated(_File):
-    """A deflated data set (PS3.5 A.5), inflated as far as it is asked for and no further."""
-
-    def __init__(self, fd: int, offset: int) -> None:
-        super().__init__(fd)
-        self._next, self._zlib, self._done, self._plain = offset, zlib.decompressobj(-zlib.MAX_WBITS), 0, b""
-
-    def _read(self, position: int, size: int) -> bytes:
-        """Drops what lies before `position`: the walk only goes forward."""
-        while self._done + len(self._plain) < position + size:
-            raw = self._zlib.unconsumed_tail or os.pread(self._fd, _WINDOW, self._next)
-            if not self._zlib.unconsumed_tail:
-                self._next += len(raw)
-            try:
-                more = self._zlib.decompress(raw, _WINDOW)
-            except zlib.error as error:
-                raise Unreadable("the deflated data set can't be inflated") from error
-            if not raw and not more:
-                break
-            self._plain += more
-            drop = min(len(self._plain), max(0, position - self._done))
-            if self._done > _INFLATED:
-                raise Unreadable("too far to inflate")
-            self._done, self._plain = self._done + drop, self._plain[drop:]
-        return self._plain[position - self._done : position - self._done + size]
-
-
-_IMPLICIT, _IMPLICIT_BIG = Struct("<HHI"), Struct(">HHI")
-_EXPLICIT, _EXPLICIT_BIG = Struct("<HH2sH"), Struct(">HH2sH")
-_LENGTH, _LENGTH_BIG = Struct("<I"), Struct(">I")
-
-
-def _walk(
-    source: _File, position: int, wanted: frozenset[int], last: int, big: bool, implicit: bool
-) -> tuple[dict[int, str], int]:
-    """Values of the wanted top-level elements, up to tag `last`, and where the walk ended."""
-    found: dict[int, str] = {}
-    begin = position
-    while (element := _element(source, position, big, implicit)) is not None:
-        tag, length, value_at = element
-        if tag > last:
-            break
-        if length == _UNDEFINED:
-            # An unknown VR of undefined length is a sequence in implicit VR little endian (PS3.5 6.2.2).
-            unknown = not implicit and source.at(position + 4, 2) == b"UN"
-            position = _after_undefined(source, value_at, big and not unknown, implicit or unknown, 0)
-        else:
-            if tag in wanted:
-                found[tag] = _uid(source.at(value_at, min(length, 65)))
-            position = value_at + length
-        if tag == last:
-            break
-    else:
-        if position == begin:
-            raise Unreadable("no data element")
-    return found, position
-
-
-def _element(source: _File, position: int, big: bool, implicit: bool) -> tuple[int, int, int] | None:
-    """Tag, length of the value and its position; None at the end of the bytes."""
-    head = source.at(position, 12)
-    if len(head) < 8:
-        return None
-    if implicit:
-        group, number, length = (_IMPLICIT_BIG if big else _IMPLICIT).unpack_from(head)
-        return group << 16 | number, length, position + 8
-    group, number, vr, length = (_EXPLICIT_BIG if big else _EXPLICIT).unpack_from(head)
-    tag = group << 16 | number
-    if group == 0xFFFE:  # items carry no VR (PS3.5 7.5.1)
-        return tag, (_LENGTH_BIG if big else _LENGTH).unpack_from(head, 4)[0], position + 8
-    if vr in _LONG and len(head) == 12:
-        return tag, (_LENGTH_BIG if big else _LENGTH).unpack_from(head, 8)[0], position + 12
-    if vr in _LONG:
-        return None
-    return (tag, length, position + 8) if vr.isalpha() else _without_vr(head, tag, position, big)
-
-
-def _without_vr(head: bytes, tag: int, position: int, big: bool) -> tuple[int, int, int]:
-    """Some writers leave implicit VR elements in an explicit data set: a length stands where the VR would."""
-    if not 0x20 <= head[4] < 0x7F and not 0x20 <= head[5] < 0x7F:
-        return tag, (_LENGTH_BIG if big else _LENGTH).unpack_from(head, 4)[0], position + 8
-    raise Unreadable(f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) has no value representation")
-
-
-def _after_undefined(source: _File, position: int, big: bool, implicit: bool, depth: int) -> int:
-    """Where a sequence, an item or an encapsulated value of undefined length ends (PS3.5 7.5.2)."""
-    if depth > _DEEPEST:
-        raise Unreadable("sequences nest too deep")
-    while (element := _element(source, position, big, implicit)) is not None:
-        tag, length, value_at = element
-        if tag in (_ITEM_END, _SEQUENCE_END):
-            return value_at
-        if length == _UNDEFINED:
-            position = _after_undefined(source, value_at, big, implicit, depth + 1)
-        else:
-            position = value_at + length
-    return position
-
-
-def _uid(value: bytes) -> str:
-    """A UI value without its padding (PS3.5 9.1); foreign bytes are escaped."""
-    return value.rstrip(b"\0 ").decode("ascii", "backslashreplace")
+    return Identity(*(found.get(tag, "") for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)))

@@ -16,7 +16,9 @@ from dicom_node.records import Instance, ReceiverEvent
 from dicom_node.spool import journal, layout
 from dicom_node.spool.bell import Bell
 from dicom_node.spool.durable import Folders, storing, sync_folder, write_durably
-from dicom_node.spool.identity import Identity, Unreadable, identify, read_file_meta
+from dicom_node.spool.elements import Unreadable
+from dicom_node.spool.filemeta import read_file_meta
+from dicom_node.spool.identity import Identity, identify
 from dicom_node.spool.incoming import Incoming, digest_of
 from dicom_node.spool.journal import Journal
 
