@@ -15,6 +15,7 @@ import structlog
 from dicom_node.errors import Permanent, Transient
 from dicom_node.node.completing import sweep
 from dicom_node.node.delivering import deliver_due
+from dicom_node.node.housekeeping import keep_house
 from dicom_node.node.indexing import abort_orphans, read_journals, reconcile
 from dicom_node.node.site import Site, run_folder
 from dicom_node.schedule import Ticker
@@ -24,6 +25,7 @@ LOOK_SECONDS = 0.5
 """How often completeness is looked at when nothing arrives; news from a receiver wakes it at once."""
 DELIVER_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
+HOUSE_SECONDS = 3600.0
 
 
 def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> None:
@@ -69,6 +71,7 @@ def _ticker(site: Site) -> Ticker:
     """What is done at intervals."""
     ticker = Ticker()
     ticker.every(ORPHANS_SECONDS, "orphans", partial(abort_orphans, site))
+    ticker.every(HOUSE_SECONDS, "housekeeping", partial(keep_house, site))
     for destination in site.config.destinations:
         ticker.every(DELIVER_SECONDS, f"deliver {destination}", partial(deliver_due, site, destination))
     return ticker
