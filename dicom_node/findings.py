@@ -173,13 +173,13 @@ class Algorithm:
     """Who says so: written into every object (PS3.3 Algorithm Identification, TID 4019).
 
     Attributes:
-        family: CID 7162, such as (123109, DCM, "Artificial Intelligence").
+        family: CID 7162, such as (123110, DCM, "Artificial Intelligence").
         parameters: the options that the run used, as text.
     """
 
     name: str
     version: str
-    family: Code = field(default=Code("123109", "DCM", "Artificial Intelligence"))
+    family: Code = field(default=Code("123110", "DCM", "Artificial Intelligence"))
     parameters: tuple[tuple[str, str], ...] = ()
     source: str | None = None
     """Who published the method or the weights, with the citation."""
