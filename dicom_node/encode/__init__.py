@@ -1,8 +1,8 @@
 """Findings in, checked DICOM objects out.
 
 `encode` dispatches on the findings' types; `encode_no_result` makes the visible object of a job that has
-no result; `to_bytes` writes the same object as the same bytes, always; `check` is the gate before the
-outbox. Everything is a pure function of its arguments: no clock, no random number, no file.
+no result; `to_bytes` writes the same object as the same bytes, always; `check` is the gate that both have
+passed when they return. Everything is a pure function of its arguments: no clock, no random number, no file.
 """
 
 from dicom_node.encode.context import EncodeContext, EncodedObject, is_own_result

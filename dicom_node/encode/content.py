@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pydicom import Dataset
+from pydicom.valuerep import DSfloat
 
 from dicom_node.encode.common import code_sequence, reference
-from dicom_node.encode.planes import ds_number
 from dicom_node.findings import Code
 
 CONTAINS = "CONTAINS"
@@ -81,7 +81,7 @@ def number(
     """NUM: the value rounded to the digits worth showing, and in full beside it (PS3.3 C.18.1)."""
     item = _item("NUM", relationship, name, children)
     measured = Dataset()
-    measured.NumericValue = ds_number(round(value, digits))
+    measured.NumericValue = DSfloat(f"{value:.{digits}f}"[:16])
     if float(measured.NumericValue) != value:
         measured.FloatingPointValue = float(value)
     measured.MeasurementUnitsCodeSequence = code_sequence(unit)
@@ -115,7 +115,7 @@ def coordinates(
     selected_from: Dataset,
     relationship: str = INFERRED_FROM,
 ) -> Dataset:
-    """SCOORD on an image: (column, row) with the top left corner of the first pixel at 0, 0 (PS3.3 C.18.6)."""
+    """SCOORD on an image: (column, row), 0, 0 at the first pixel's top left corner (PS3.3 C.18.6)."""
     item = _item("SCOORD", relationship, name, [selected_from])
     item.GraphicData = [float(value) for point in points for value in point]
     item.GraphicType = graphic_type

@@ -1,4 +1,4 @@
-"""What encoding is given beside the findings, what it returns, and how results of this software are known again."""
+"""What encoding is given beside the findings, what it returns, and how its results are known again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dicom_node.findings import Algorithm
 from dicom_node.geometry import Volume
 
 MANUFACTURER = "dicom-node"
-"""Manufacturer (0008,0070) of every object made here; what `is_own_result` looks for."""
+"""Manufacturer (0008,0070) of every object made here."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,11 @@ class EncodedObject:
 
 
 def is_own_result(ds: Dataset) -> bool:
-    """Says whether this software made the object, so that it is never routed as an input.
+    """Says whether this software made the object as a result, so that it is never routed as an input.
 
-    Needs the header alone. It looks at Manufacturer (0008,0070), which identifies the maker of the
-    series' instances (PS3.3 C.7.5.1), and which an archive doesn't change.
+    Needs the header alone: Manufacturer (0008,0070), and the Contributing Equipment item (PS3.3 C.12.1.1.5)
+    that every result carries for the node that processed it.
     """
-    return str(ds.get("Manufacturer") or "").strip().casefold() == MANUFACTURER
+    contributors = ds.get("ContributingEquipmentSequence") or ()
+    makers = [str(item.get("Manufacturer") or "") for item in (ds, *contributors)]
+    return makers[0] == MANUFACTURER and MANUFACTURER in makers[1:]

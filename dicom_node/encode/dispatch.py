@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dicom_node.encode.context import EncodeContext, EncodedObject
+from dicom_node.encode.gate import check
 from dicom_node.encode.sc import picture, picture_of_no_result
 from dicom_node.encode.seg import segmentation
 from dicom_node.encode.sr import report, report_of_no_result
@@ -19,7 +20,10 @@ def encode(findings: Sequence[Finding], context: EncodeContext) -> list[EncodedO
         context: the job, its sources and the configuration.
 
     Returns:
-        Segmentations first, since reports reference them; not yet checked by the gate.
+        Segmentations first, since reports reference them.
+
+    Raises:
+        GateRefused: an object isn't fit to leave; the text lists every fault.
     """
     refused = [finding for finding in findings if isinstance(finding, NotApplicable)]
     if refused:
@@ -32,6 +36,7 @@ def encode(findings: Sequence[Finding], context: EncodeContext) -> list[EncodedO
         objects.append(report(findings, objects, context))
     if "sc" in context.outputs:
         objects.append(picture(findings, context))
+    check(objects, context)
     return objects
 
 
@@ -41,10 +46,14 @@ def encode_no_result(reason: str, context: EncodeContext) -> list[EncodedObject]
     Args:
         reason: in words for a radiologist, without patient data.
         context: as for `encode`; volumes may be empty.
+
+    Raises:
+        GateRefused: an object isn't fit to leave.
     """
     objects = []
     if "sr" in context.outputs:
         objects.append(report_of_no_result(reason, context))
     if "sc" in context.outputs or not objects:
         objects.append(picture_of_no_result(reason, context))
+    check(objects, context)
     return objects

@@ -1,4 +1,4 @@
-"""Text on pictures, with the one font that Pillow itself carries (Aileron, CC0), so that no system font is needed."""
+"""Text on pictures, in the font that Pillow itself carries (Aileron, CC0): no system font is needed."""
 
 from __future__ import annotations
 

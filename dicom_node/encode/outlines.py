@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import approximate_polygon, find_contours
+from skimage import measure
 
 
 def key_slice(mask: NDArray[np.bool_]) -> int | None:
@@ -25,10 +25,18 @@ def outlines(section: NDArray[np.bool_], tolerance: float = 0.4) -> list[NDArray
         first pixel at 0, 0, as in DICOM's image coordinates (PS3.3 C.18.6.1.2).
     """
     padded = np.pad(section.astype(np.float32), 1)
-    found = [approximate_polygon(line, tolerance) for line in find_contours(padded, 0.5)]
+    found = [_simplified(line, tolerance) for line in _contours(padded)]
     closed = [line[:, ::-1] - 0.5 for line in found if len(line) >= 4]
     return sorted(closed, key=lambda line: -_length(line))
 
 
 def _length(line: NDArray[np.float64]) -> float:
     return float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
+
+
+def _contours(image: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+    return list(measure.find_contours(image, 0.5))  # type: ignore[no-untyped-call]  # scikit-image is untyped
+
+
+def _simplified(line: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+    return np.asarray(measure.approximate_polygon(line, tolerance))  # type: ignore[no-untyped-call]  # untyped too

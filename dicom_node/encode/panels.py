@@ -24,7 +24,7 @@ def chosen_slices(masks: Sequence[Segmentation], volume: Volume, count: int) -> 
     filled = np.zeros(volume.grid.shape[0], dtype=bool)
     for mask in masks:
         axes = tuple(axis for axis in range(mask.array.ndim) if axis != mask.array.ndim - 3)
-        filled |= (mask.array > 0).any(axis=axes)
+        filled |= mask.array.any(axis=axes)
     where = np.flatnonzero(filled) if filled.any() else np.arange(len(filled))
     positions = (np.arange(count) + 0.5) / count * len(where)
     return sorted({int(where[int(position)]) for position in positions})
@@ -66,15 +66,15 @@ def view_of(masks: Sequence[Segmentation], volume: Volume, size: tuple[int, int]
     low, high = _bounds(masks, whole)
     center, extent = (low + high) / 2, (high - low) * 1.3
     extent = np.minimum(np.maximum(extent, 160 / spacing), whole)
+    scale = float((np.array(size) / (extent * spacing)).min()) * spacing
+    extent = np.minimum(np.array(size) / scale, whole)
     corner = np.clip(center - extent / 2, 0, whole - extent)
-    zoom = float((np.array(size) / (extent * spacing)).min())
-    scale = zoom * spacing
     return View(size, corner, extent, scale, (np.array(size) - extent * scale) / 2)
 
 
 def _bounds(masks: Sequence[Segmentation], whole: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """(column, row) corners of what is filled in any slice; the whole slice where nothing is."""
-    shadows = [(mask.array > 0).any(axis=tuple(range(mask.array.ndim - 2))) for mask in masks]
+    shadows = [mask.array.any(axis=tuple(range(mask.array.ndim - 2))) for mask in masks]
     shadow = np.logical_or.reduce(shadows) if shadows else np.zeros(1, dtype=bool)
     if not shadow.any():
         return np.zeros(2), whole
@@ -90,7 +90,11 @@ def panel(
     """One slice with the outlines of what lies on it.
 
     Args:
-        k: which slice. masks: segmentations of that role. view: which part of it is shown, and where.
+        k: which slice.
+        masks: segmentations of that role.
+        role: which input.
+        context: the job.
+        view: which part of the slice is shown, and where.
     """
     source = source_of(k, role, context)
     picture = _base(k, source, context.volumes[role], view)
@@ -127,9 +131,9 @@ def _base(k: int, source: Source, volume: Volume, view: View) -> Image.Image:
     inverted = source.ds.get("PhotometricInterpretation") == "MONOCHROME1"
     levels = grey(volume.array[k], center, width, inverted=inverted)
     shown = np.rint(view.extent * view.scale).astype(int).clip(1)
-    box = (*view.corner, *(view.corner + view.extent))
+    (left, top), (right, bottom) = view.corner.tolist(), (view.corner + view.extent).tolist()
     resized = Image.fromarray(levels).resize(
-        (int(shown[0]), int(shown[1])), Image.Resampling.BICUBIC, box=tuple(float(v) for v in box)
+        (int(shown[0]), int(shown[1])), Image.Resampling.BICUBIC, box=(left, top, right, bottom)
     )
     picture = Image.new("RGB", view.size)
     picture.paste(resized.convert("RGB"), (round(float(view.offset[0])), round(float(view.offset[1]))))

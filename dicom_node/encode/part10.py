@@ -6,13 +6,13 @@ from io import BytesIO
 
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicom_node import __version__
 from dicom_node.encode.context import EncodedObject
 from dicom_node.encode.uids import uid
 
-IMPLEMENTATION_CLASS_UID = uid("implementation class", "dicom-node")
+IMPLEMENTATION_CLASS_UID = UID(uid("implementation class", "dicom-node"))
 
 
 def file_meta(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) -> FileMetaDataset:
@@ -21,7 +21,7 @@ def file_meta(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) ->
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = ds.SOPClassUID
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    meta.TransferSyntaxUID = transfer_syntax_uid
+    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = f"DICOMNODE {__version__}"[:16]
     return meta

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
-from dicom_node.geometry import Frame, Volume
+from dicom_node.geometry import Frame, Grid, Volume
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def functional_group(ds: Dataset, name: str, number: int | None) -> Dataset:
     """The item of a functional group of a multi-frame header's frame; the header itself for a single frame.
 
     Args:
-        ds: header. name: keyword of the functional group's sequence. number: frame number, from 1.
+        ds: header.
+        name: keyword of the functional group's sequence.
+        number: frame number, from 1; None for a single frame.
     """
     if number is None or "PerFrameFunctionalGroupsSequence" not in ds:
         return ds
@@ -72,27 +75,33 @@ def planes_of(volume: Volume, headers: Sequence[Dataset]) -> Planes:
         volume: with frames aligned with k, or without frames.
         headers: of the instances that the frames name.
     """
-    grid = volume.grid
+    if not volume.frames:
+        return _resampled(volume.grid)
     by_uid = {str(ds.SOPInstanceUID): ds for ds in headers}
-    if volume.frames:
-        planes = tuple(_source_plane(frame, by_uid[frame.sop_instance_uid]) for frame in volume.frames)
-    else:
-        planes = tuple(Plane(_position(grid.to_patient((k, 0, 0)))) for k in range(grid.shape[0]))
-    spacing_k, spacing_j, spacing_i = (ds_number(value) for value in grid.spacing)
-    if not planes[0].source:
-        direction = grid.directions
-        orientation = tuple(ds_number(value) for value in (*direction[:, 2], *direction[:, 1]))
-        return Planes(orientation, (spacing_j, spacing_i), spacing_k, spacing_k, planes)
-    first = planes[0]
-    assert first.source is not None and first.frame is not None  # noqa: S101 - both or neither; for the type checker
-    orientation_group = functional_group(first.source, "PlaneOrientationSequence", first.frame.number)
-    measures = functional_group(first.source, "PixelMeasuresSequence", first.frame.number)
+    planes = tuple(_source_plane(frame, by_uid[frame.sop_instance_uid]) for frame in volume.frames)
+    first, number = by_uid[volume.frames[0].sop_instance_uid], volume.frames[0].number
+    measures = functional_group(first, "PixelMeasuresSequence", number)
+    spacing = ds_number(volume.grid.spacing[0])
     return Planes(
-        orientation=tuple(orientation_group.ImageOrientationPatient),
+        orientation=tuple(
+            functional_group(first, "PlaneOrientationSequence", number).ImageOrientationPatient
+        ),
         pixel_spacing=(measures.PixelSpacing[0], measures.PixelSpacing[1]),
-        slice_spacing=spacing_k,
-        slice_thickness=measures.get("SliceThickness") or spacing_k,
+        slice_spacing=spacing,
+        slice_thickness=measures.get("SliceThickness") or spacing,
         planes=planes,
+    )
+
+
+def _resampled(grid: Grid) -> Planes:
+    spacing_k, spacing_j, spacing_i = (ds_number(value) for value in grid.spacing)
+    directions = grid.directions
+    return Planes(
+        orientation=tuple(ds_number(value) for value in (*directions[:, 2], *directions[:, 1])),
+        pixel_spacing=(spacing_j, spacing_i),
+        slice_spacing=spacing_k,
+        slice_thickness=spacing_k,
+        planes=tuple(Plane(_position(grid.to_patient((k, 0, 0)))) for k in range(grid.shape[0])),
     )
 
 
@@ -102,6 +111,6 @@ def _source_plane(frame: Frame, source: Dataset) -> Plane:
     return Plane((x, y, z), source, frame)
 
 
-def _position(point: np.ndarray) -> tuple[DSfloat, DSfloat, DSfloat]:
+def _position(point: NDArray[np.float64]) -> tuple[DSfloat, DSfloat, DSfloat]:
     x, y, z = (ds_number(value) for value in point)
     return x, y, z

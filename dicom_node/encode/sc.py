@@ -45,8 +45,8 @@ def picture(findings: Sequence[Finding], context: EncodeContext) -> EncodedObjec
 
 
 def picture_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
-    """Makes the picture of a job without a result: it says why, on a slice of the source where there is one."""
-    lines = [Line("No result", doubt=True), *(Line(reason),)]
+    """Makes the picture of a job without a result: it says why, beside the source's slices."""
+    lines = [Line("No result", doubt=True), Line(reason)]
     if context.doubtful:
         lines.append(Line(DOUBTFUL, doubt=True))
     return _capture(montage([], lines, context), context, "none", f"{context.title}: no result (AI picture)")

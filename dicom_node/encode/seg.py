@@ -1,4 +1,4 @@
-"""Binary DICOM Segmentation (PS3.3 A.51), written lean: per-frame groups joined from bytes, frames bit-packed."""
+"""Binary Segmentation (PS3.3 A.51), written lean: per-frame groups joined from bytes, frames bit-packed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Structured reports by TID 1500 "Measurement Report" (PS3.16): measurements, their doubts, their segments."""
+"""Reports by TID 1500 "Measurement Report" (PS3.16): measurements, their doubts, their segments."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def tracking_uid(context: EncodeContext, tracking_id: str) -> str:
 
 
 def series_number(context: EncodeContext, kind: str, index: int) -> int:
-    """A Series Number (0020,0011) of seven digits, far from a scanner's, that no other result of the study has.
+    """A Series Number (0020,0011) of seven digits, far from a scanner's and from other results'.
 
     The first four digits come from the result's identity, and the rest from kind and index (from 0).
     """
