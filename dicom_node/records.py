@@ -230,6 +230,7 @@ class JobState(StrEnum):
     NOT_APPLICABLE = "not applicable"
     FAILED = "failed"
     DROPPED = "dropped"
+    STALE = "stale"
 
 
 class DeliveryState(StrEnum):
@@ -239,6 +240,7 @@ class DeliveryState(StrEnum):
     SENDING = "sending"
     DELIVERED = "delivered"
     REFUSED = "refused"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Ticker:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
-    def every(self, seconds: float, name: str, function: Callable[[], None]) -> None:
+    def every(self, seconds: float, name: str, function: Callable[[], object]) -> None:
         """Calls a function from the start on; what it raises is logged, and it is called again."""
 
         def tick() -> None:
