@@ -219,7 +219,7 @@ def _note_series(conn: Connection, series_instance_uid: str, new: Sequence[Index
 
 
 def _reopen(conn: Connection, series_instance_uid: str, revision: int, images: int, now: datetime) -> None:
-    """A new revision; jobs of the old one that have not started are dropped."""
+    """A new revision; jobs of the old one are dropped where they have not started, and stale where they run."""
     cause = f"{images} late image(s) after revision {revision}"
     move(
         conn,
@@ -232,17 +232,9 @@ def _reopen(conn: Connection, series_instance_uid: str, revision: int, images: i
         revision=revision + 1,
         doubtful=False,
     )
-    move(
-        conn,
-        "job",
-        JobState.QUEUED,
-        JobState.DROPPED,
-        JobRow.series_instance_uid == series_instance_uid,
-        cause,
-        now,
-        finished_at=now,
-        reason=cause,
-    )
+    ours = JobRow.series_instance_uid == series_instance_uid
+    for before, after in ((JobState.QUEUED, JobState.DROPPED), (JobState.RUNNING, JobState.STALE)):
+        move(conn, "job", before, after, ours, cause, now, finished_at=now, reason=cause, worker=None)
 
 
 def _is_result(conn: Connection, series_instance_uid: str) -> bool:

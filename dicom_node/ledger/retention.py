@@ -96,7 +96,7 @@ def _still_wanted() -> ColumnElement[bool]:
         DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
         ResultRow.job_id == JobRow.id,
         JobRow.series_instance_uid == SeriesRow.series_instance_uid,
-        DeliveryRow.state != DeliveryState.DELIVERED,
+        DeliveryRow.state.not_in((DeliveryState.DELIVERED, DeliveryState.SUPERSEDED)),
     )
     return or_(unfinished_job, undelivered)
 

@@ -23,6 +23,10 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
         (None, JobState.QUEUED): "a route matched a complete series",
         (JobState.QUEUED, JobState.RUNNING): "a worker claimed it",
         (JobState.QUEUED, JobState.DROPPED): "its series was reopened before it started",
+        (
+            JobState.RUNNING,
+            JobState.STALE,
+        ): "its series was reopened while it ran: its results are not wanted",
         (JobState.RUNNING, JobState.QUEUED): "given back: its worker ended, or the error may pass",
         (JobState.RUNNING, JobState.DONE): "results are durable and owed to their destinations",
         (JobState.RUNNING, JobState.NOT_APPLICABLE): "the pipeline does not apply, and the study says so",
@@ -32,6 +36,7 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
     "delivery": {
         (None, DeliveryState.OWED): "a result was recorded for a destination that takes its kind",
         (DeliveryState.OWED, DeliveryState.SENDING): "an attempt began",
+        (DeliveryState.OWED, DeliveryState.SUPERSEDED): "a later revision's results are owed in its place",
         (
             DeliveryState.SENDING,
             DeliveryState.OWED,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, select, update
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import plain_verdict
@@ -148,6 +148,7 @@ class Work:
             )
             if not moved:
                 return False
+            _supersede(conn, job, now)
             known = _recorded(conn, [result.sop_instance_uid for result in results])
             new = [result for result in results if result.sop_instance_uid not in known]
             for result in new:
@@ -215,6 +216,31 @@ class Work:
                 )
             )
 
+    def predecessors(self, job: Job) -> list[Result]:
+        """Results of earlier revisions of the same question that a destination may hold, oldest first."""
+        with self._db.read() as conn:
+            rows = conn.execute(
+                select(
+                    ResultRow.sop_instance_uid,
+                    ResultRow.sop_class_uid,
+                    ResultRow.series_instance_uid,
+                    ResultRow.kind,
+                    ResultRow.path,
+                    ResultRow.description,
+                )
+                .join(JobRow, JobRow.id == ResultRow.job_id)
+                .where(
+                    _same_question(job),
+                    JobRow.revision < job.revision,
+                    exists().where(
+                        DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
+                        DeliveryRow.state.in_((DeliveryState.SENDING, DeliveryState.DELIVERED)),
+                    ),
+                )
+                .order_by(JobRow.revision, ResultRow.sop_instance_uid)
+            )
+            return [Result(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's documented name
+
     def counts(self) -> dict[str, int]:
         """Number of jobs by state."""
         with self._db.read() as conn:
@@ -246,6 +272,33 @@ def _queue(conn: Connection, series: Row[Any], new: NewJob, now: datetime) -> st
     )
     record(conn, "job", [identity], None, JobState.QUEUED, f"route {new.route}", now)
     return identity
+
+
+def _supersede(conn: Connection, job: Job, now: datetime) -> None:
+    """What earlier revisions of the same question still owe need not be sent: this one's results replace it."""
+    older = (
+        select(ResultRow.sop_instance_uid)
+        .join(JobRow, JobRow.id == ResultRow.job_id)
+        .where(_same_question(job), JobRow.revision < job.revision)
+    )
+    move(
+        conn,
+        "delivery",
+        DeliveryState.OWED,
+        DeliveryState.SUPERSEDED,
+        DeliveryRow.sop_instance_uid.in_(older),
+        f"revision {job.revision} replaces it",
+        now,
+        finished_at=now,
+    )
+
+
+def _same_question(job: Job) -> ColumnElement[bool]:
+    """Jobs of the same series by the same route and pipeline, whatever their revision."""
+    first = next(iter(job.series.values()))
+    return and_(
+        JobRow.series_instance_uid == first, JobRow.route == job.route, JobRow.pipeline == job.pipeline
+    )
 
 
 def _recorded(conn: Connection, sop_instance_uids: Sequence[str]) -> set[str]:

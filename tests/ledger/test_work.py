@@ -134,6 +134,40 @@ def test_a_late_image_drops_what_has_not_started_and_makes_a_new_revision(ledger
     ]
 
 
+def test_a_late_image_makes_what_runs_stale(ledger: Ledger) -> None:
+    queue(ledger, new_job())
+    job = claim(ledger)
+    arrive(ledger, [image(2, received=20)])
+    assert ledger.work.counts() == {"stale": 1}
+    assert not ledger.work.progress(job.id, "w0", 0.5), "its worker learns that it is not wanted"
+    assert not ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(21))
+    assert ledger.views.deliveries() == []
+
+
+def test_a_new_revisions_results_replace_what_is_still_owed(ledger: Ledger) -> None:
+    queue(ledger, new_job())
+    first = claim(ledger)
+    ledger.work.finish(first, JobState.DONE, None, results(first), TAKES, at(3))
+    sent = ledger.outbox.begin("archive", at(3))
+    ledger.outbox.settle([(DeliveryOutcome(d.id), None) for d in sent], at(4))
+    arrive(ledger, [image(2, received=20)])
+    ledger.work.complete(SERIES, 2, COMPLETE, [new_job()], at(30))
+    second = claim(ledger, now=31)
+    assert [r.kind for r in ledger.work.predecessors(second)] == ["sc"], (
+        "what was delivered is its predecessor"
+    )
+    ledger.work.finish(second, JobState.DONE, None, results(second), TAKES, at(32))
+    states = sorted((row["destination"], row["kind"], row["state"]) for row in ledger.views.deliveries())
+    assert states == [
+        ("archive", "sc", "delivered"),
+        ("archive", "sc", "owed"),
+        ("pacs", "sc", "owed"),
+        ("pacs", "sc", "superseded"),
+        ("pacs", "seg", "owed"),
+        ("pacs", "seg", "superseded"),
+    ]
+
+
 def test_a_stale_verdict_completes_nothing(ledger: Ledger) -> None:
     queue(ledger, new_job())
     arrive(ledger, [image(2, received=20)])
