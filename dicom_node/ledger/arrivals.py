@@ -219,7 +219,7 @@ def _note_series(conn: Connection, series_instance_uid: str, new: Sequence[Index
 
 
 def _reopen(conn: Connection, series_instance_uid: str, revision: int, images: int, now: datetime) -> None:
-    """A new revision; jobs of the old one are dropped where they have not started, and stale where they run."""
+    """A new revision; jobs of the old one are dropped if they wait, and stale if they run."""
     cause = f"{images} late image(s) after revision {revision}"
     move(
         conn,

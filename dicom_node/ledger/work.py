@@ -239,7 +239,7 @@ class Work:
                 )
                 .order_by(JobRow.revision, ResultRow.sop_instance_uid)
             )
-            return [Result(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's documented name
+            return [Result(**row._mapping) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """Number of jobs by state."""
@@ -275,7 +275,7 @@ def _queue(conn: Connection, series: Row[Any], new: NewJob, now: datetime) -> st
 
 
 def _supersede(conn: Connection, job: Job, now: datetime) -> None:
-    """What earlier revisions of the same question still owe need not be sent: this one's results replace it."""
+    """What earlier revisions of the same question still owe is replaced by this one's results."""
     older = (
         select(ResultRow.sop_instance_uid)
         .join(JobRow, JobRow.id == ResultRow.job_id)
