@@ -198,6 +198,7 @@ def test_a_missing_wrong_or_changed_bundle_gives_one_clear_error(
 
 @reads_files
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_brain_structures_agree_in_every_orientation(
     shared_bundles: Path, shared_data: Path, tmp_path: Path
 ) -> None:
