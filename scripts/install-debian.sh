@@ -20,8 +20,8 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update --quiet=2
 apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" </dev/null
-for service in orthanc postgresql; do
-    if [[ " ${missing[*]} " == *" $service "* ]]; then
-        service "$service" stop >/dev/null 2>&1 || true
+for package in orthanc postgresql nginx-light; do
+    if [[ " ${missing[*]} " == *" $package "* ]]; then
+        service "${package%-light}" stop >/dev/null 2>&1 || true
     fi
 done

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pydicom
 import pytest
 
+from dicom_node.phantom import axial_grid, write_series
 from tests.peers import Orthanc
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -73,3 +75,10 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
     """A PACS of the test's own: an Orthanc that starts empty."""
     with Orthanc(tmp_path / "orthanc") as pacs:
         yield pacs
+
+
+@pytest.fixture(scope="session")
+def small_ct(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A sound CT series of four small slices, feet to head; its first voxel lies at (-10, -20, 30)."""
+    grid = axial_grid((4, 16, 24), (2.0, 0.5, 0.75), centre=(-1.375, -16.25, 33.0))
+    return write_series(np.full(grid.shape, 40.0), grid, tmp_path_factory.mktemp("small_ct"), "CT")

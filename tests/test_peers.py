@@ -12,8 +12,8 @@ import pydicom
 import pytest
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentDescription
 from highdicom.sr import CodedConcept
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
 from tests.peers import (
     Orthanc,
@@ -31,49 +31,16 @@ from tests.peers import (
 )
 from tests.peers.process import listens
 
-SLICES, ROWS, COLUMNS = 4, 16, 24
-
-
-def ct_slice(number: int, study: str, series: str, frame_of_reference: str) -> FileDataset:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
-    ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, frame_of_reference
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Test^Phantom", "PHANTOM", "", "O"
-    ds.StudyDate, ds.StudyTime, ds.AccessionNumber, ds.StudyID = "20260101", "101500", "", "1"
-    ds.ReferringPhysicianName, ds.Manufacturer, ds.PositionReferenceIndicator = "", "Nobody", ""
-    ds.Modality, ds.SeriesNumber, ds.InstanceNumber, ds.AcquisitionNumber = "CT", 1, number + 1, 1
-    ds.ImageType, ds.KVP, ds.SliceThickness = ["ORIGINAL", "PRIMARY", "AXIAL"], 120, 2
-    ds.PatientPosition, ds.BodyPartExamined = "HFS", "CHEST"
-    ds.ImageOrientationPatient, ds.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-10, -20, 30 + 2 * number]
-    ds.PixelSpacing, ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = [0.5, 0.75], 1, -1024, "HU"
-    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
-    ds.Rows, ds.Columns, ds.BitsAllocated, ds.BitsStored, ds.HighBit = ROWS, COLUMNS, 16, 16, 15
-    ds.PixelData = np.full((ROWS, COLUMNS), 1024 + number, np.uint16).tobytes()
-    return ds
-
-
-@pytest.fixture(scope="module")
-def ct(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder, uids = tmp_path_factory.mktemp("ct"), [generate_uid() for _ in range(3)]
-    files = [folder / f"{number}.dcm" for number in range(SLICES)]
-    for number, file in enumerate(files):
-        ct_slice(number, *uids).save_as(file, enforce_file_format=True)
-    return files
-
 
 @pytest.fixture(scope="module")
 def mask() -> np.ndarray:
-    mask = np.zeros((SLICES, ROWS, COLUMNS), np.uint8)
+    mask = np.zeros((4, 16, 24), np.uint8)
     mask[1:3, 4:7, 5:15] = 1
     return mask
 
 
 @pytest.fixture(scope="module")
-def seg(ct: list[Path], mask: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def seg(small_ct: list[Path], mask: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     segment = SegmentDescription(
         segment_number=1,
         segment_label="Lung",
@@ -82,7 +49,7 @@ def seg(ct: list[Path], mask: np.ndarray, tmp_path_factory: pytest.TempPathFacto
         algorithm_type=SegmentAlgorithmTypeValues.MANUAL,
     )
     made = Segmentation(
-        source_images=[pydicom.dcmread(file) for file in ct],
+        source_images=[pydicom.dcmread(file) for file in small_ct],
         pixel_array=mask,
         segmentation_type="BINARY",
         segment_descriptions=[segment],
@@ -106,18 +73,18 @@ def study_of(file: Path) -> str:
 
 @pytest.mark.journey
 def test_storescu_brings_a_study_to_orthanc_which_keeps_it_over_a_restart(
-    ct: list[Path], seg: Path, orthanc: Orthanc, tmp_path: Path
+    small_ct: list[Path], seg: Path, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     assert echoscu("127.0.0.1", orthanc.dicom_port, orthanc.ae_title)
-    sent = storescu([ct[0].parent, seg], "127.0.0.1", orthanc.dicom_port, orthanc.ae_title)
+    sent = storescu([small_ct[0].parent, seg], "127.0.0.1", orthanc.dicom_port, orthanc.ae_title)
     assert sent.ok, sent.output
-    assert sent.statuses == ("Success",) * (SLICES + 1)
+    assert sent.statuses == ("Success",) * (len(small_ct) + 1)
     orthanc.stop()
     orthanc.start()
-    orthanc.wait_for_instances(SLICES + 1)
+    orthanc.wait_for_instances(len(small_ct) + 1)
     series = {one.modality: one for one in orthanc.series(study_of(seg))}
     assert set(series) == {"CT", "SEG"}
-    assert len(series["CT"].instances) == SLICES
+    assert len(series["CT"].instances) == len(small_ct)
     assert orthanc.study_uids() == [study_of(seg)]
     (uid,) = series["SEG"].instances.values()
     stored = pydicom.dcmread(orthanc.download(uid, tmp_path))
@@ -127,18 +94,18 @@ def test_storescu_brings_a_study_to_orthanc_which_keeps_it_over_a_restart(
 
 
 @pytest.mark.journey
-def test_orthanc_forwards_a_study_to_storescp(ct: list[Path], orthanc: Orthanc, tmp_path: Path) -> None:
-    storescu(ct, "127.0.0.1", orthanc.dicom_port, orthanc.ae_title)
+def test_orthanc_forwards_a_study_to_storescp(small_ct: list[Path], orthanc: Orthanc, tmp_path: Path) -> None:
+    storescu(small_ct, "127.0.0.1", orthanc.dicom_port, orthanc.ae_title)
     with storescp(tmp_path) as receiver:
-        orthanc.send_study(study_of(ct[0]), receiver.ae_title, receiver.port)
+        orthanc.send_study(study_of(small_ct[0]), receiver.ae_title, receiver.port)
         arrived = {pydicom.dcmread(file).SOPInstanceUID for file in receiver.files()}
-    assert arrived == {pydicom.dcmread(file).SOPInstanceUID for file in ct}
+    assert arrived == {pydicom.dcmread(file).SOPInstanceUID for file in small_ct}
     assert not listens(receiver.port)
 
 
-def test_what_nobody_receives_is_not_reported_as_sent(ct: list[Path]) -> None:
+def test_what_nobody_receives_is_not_reported_as_sent(small_ct: list[Path]) -> None:
     port = free_port()
-    sent = storescu(ct, "127.0.0.1", port, "NOBODY")
+    sent = storescu(small_ct, "127.0.0.1", port, "NOBODY")
     assert not sent.ok
     assert sent.statuses == ()
     assert not echoscu("127.0.0.1", port, "NOBODY")
@@ -149,20 +116,24 @@ def test_dcmtk_is_used_though_pynetdicom_has_programs_of_the_same_names() -> Non
     assert "dcmtk: storescu" in version.stdout
 
 
-def test_dciodvfy_passes_a_sound_object_and_names_what_is_missing(ct: list[Path], tmp_path: Path) -> None:
-    assert dciodvfy(ct[0]) == []
-    ds = pydicom.dcmread(ct[0])
+def test_dciodvfy_passes_a_sound_object_and_names_what_is_missing(
+    small_ct: list[Path], tmp_path: Path
+) -> None:
+    assert dciodvfy(small_ct[0]) == []
+    ds = pydicom.dcmread(small_ct[0])
     del ds.PixelSpacing
     ds.save_as(tmp_path / "bad.dcm")
     assert any("PixelSpacing" in error for error in dciodvfy(tmp_path / "bad.dcm"))
 
 
-def test_dcentvfy_sees_another_patient_in_the_same_study(ct: list[Path], seg: Path, tmp_path: Path) -> None:
-    assert dcentvfy([*ct, seg]) == []
+def test_dcentvfy_sees_another_patient_in_the_same_study(
+    small_ct: list[Path], seg: Path, tmp_path: Path
+) -> None:
+    assert dcentvfy([*small_ct, seg]) == []
     ds: Dataset = pydicom.dcmread(seg)
     ds.PatientName = "Somebody^Else"
     ds.save_as(tmp_path / "bad.dcm")
-    assert dcentvfy([*ct, tmp_path / "bad.dcm"]) != []
+    assert dcentvfy([*small_ct, tmp_path / "bad.dcm"]) != []
 
 
 def test_dcmqi_reads_the_mask_at_its_place_in_the_patient(
@@ -179,12 +150,12 @@ def test_dcmqi_reads_the_mask_at_its_place_in_the_patient(
 
 
 def test_what_is_no_segmentation_and_no_report_is_refused_by_the_readers(
-    ct: list[Path], tmp_path: Path
+    small_ct: list[Path], tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="dcmqi"):
-        segimage2itkimage(ct[0], tmp_path)
+        segimage2itkimage(small_ct[0], tmp_path)
     with pytest.raises(ValueError, match="dcmqi"):
-        tid1500reader(ct[0], tmp_path)
+        tid1500reader(small_ct[0], tmp_path)
 
 
 HANGING = (
