@@ -53,11 +53,9 @@ def batches(forms: Iterable[Form]) -> Iterator[list[PresentationContext]]:
         yield batch
 
 
-def chosen_syntax(form: Form, accepted: Iterable[PresentationContext]) -> str | None:
-    """The transfer syntax that a file of this form is to be sent in; None where the peer takes none."""
-    syntaxes = [cx.transfer_syntax[0] for cx in accepted if cx.abstract_syntax == form.sop_class_uid]
-    if form.transfer_syntax_uid in syntaxes:
-        return form.transfer_syntax_uid
-    if form.transfer_syntax_uid in _UNCOMPRESSED:
-        return next((uid for uid in TRANSCODABLE if uid in syntaxes), None)
-    return None
+def chosen_context(form: Form, accepted: Iterable[PresentationContext]) -> PresentationContext | None:
+    """The accepted context that a file of this form is to be sent in; None where the peer takes none."""
+    by_syntax = {cx.transfer_syntax[0]: cx for cx in accepted if cx.abstract_syntax == form.sop_class_uid}
+    rewritten = TRANSCODABLE if form.transfer_syntax_uid in _UNCOMPRESSED else ()
+    candidates = (by_syntax.get(UID(uid)) for uid in (form.transfer_syntax_uid, *rewritten))
+    return next((context for context in candidates if context is not None), None)

@@ -13,20 +13,24 @@ from pathlib import Path
 import structlog
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
-from pynetdicom.association import Association
+from pynetdicom.dsutils import split_dataset
 from pynetdicom.presentation import PresentationContext
 
-from dicom_node.association import NothingAccepted, associate, name_of
+from dicom_node.association import Association, NothingAccepted, associate, name_of
 from dicom_node.config.models import DestinationConfig
-from dicom_node.deliver.contexts import Form, batches, chosen_syntax
+from dicom_node.deliver.contexts import Form, batches, chosen_context
 from dicom_node.deliver.status import meaning
 from dicom_node.errors import BadInput, NodeError, Transient
 from dicom_node.records import Delivery, DeliveryOutcome
 
 LOSSES = 3
 """Associations lost in a row after which the rest of a batch waits for its next attempt."""
+
+_C_STORE_RQ = 0x0001
+"""Command Field (0000,0100), PS3.7 9.3.1.1."""
+_MEDIUM = 0
+"""Priority (0000,0700)."""
 
 log = structlog.get_logger()
 
@@ -35,6 +39,8 @@ log = structlog.get_logger()
 class _Parcel:
     delivery: Delivery
     path: Path
+    offset: int
+    """Where the data set begins in the file."""
     form: Form
 
 
@@ -83,7 +89,7 @@ def send(
 
 def _parcel(delivery: Delivery, path: Path) -> _Parcel:
     try:
-        meta = read_file_meta_info(path)
+        meta, offset = split_dataset(path)
         form = Form(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
     except FileNotFoundError as error:
         raise BadInput(f"the file {delivery.path} is missing from the spool") from error
@@ -91,7 +97,7 @@ def _parcel(delivery: Delivery, path: Path) -> _Parcel:
         raise BadInput(f"{delivery.path} has no DICOM file meta information that says what it is") from error
     except OSError as error:
         raise Transient(f"{delivery.path} cannot be read: {error.strerror}") from error
-    return _Parcel(delivery, path, form)
+    return _Parcel(delivery, path, offset, form)
 
 
 def _send_group(
@@ -102,16 +108,15 @@ def _send_group(
 ) -> Iterator[DeliveryOutcome]:
     """One outcome for each parcel, over as few associations as the peer's health allows."""
     done = losses = 0
-    while done < len(parcels):
+    while done < len(parcels) and losses < LOSSES:
         try:
             with associate(destination, node_ae_title, contexts) as assoc:
                 for parcel in parcels[done:]:
-                    outcome = _store(assoc, parcel, destination, message_id=done % 65535 + 1)
-                    lost = outcome.transient and outcome.status is None
-                    losses = losses + 1 if lost else 0
+                    outcome = _store(assoc, parcel, destination)
                     done += 1
+                    losses = losses + 1 if assoc.ended else 0
                     yield outcome
-                    if lost:
+                    if assoc.ended:
                         break
         except NothingAccepted:
             yield from (_not_accepted(parcel, destination) for parcel in parcels[done:])
@@ -119,36 +124,32 @@ def _send_group(
         except NodeError as error:
             yield from (_failed(parcel.delivery, error) for parcel in parcels[done:])
             return
-        if losses >= LOSSES:
-            broken = Transient(f"{name_of(destination)} broke {losses} associations in a row")
-            yield from (_failed(parcel.delivery, broken) for parcel in parcels[done:])
-            return
+    lost = Transient(f"{name_of(destination)} broke {losses} associations in a row")
+    yield from (_failed(parcel.delivery, lost) for parcel in parcels[done:])
 
 
-def _store(
-    assoc: Association, parcel: _Parcel, destination: DestinationConfig, message_id: int
-) -> DeliveryOutcome:
+def _store(assoc: Association, parcel: _Parcel, destination: DestinationConfig) -> DeliveryOutcome:
     delivery = parcel.delivery
-    syntax = chosen_syntax(parcel.form, assoc.accepted_contexts)
-    if syntax is None:
+    context = chosen_context(parcel.form, assoc.contexts)
+    if context is None:
         return _not_accepted(parcel, destination)
+    command = Dataset()
+    command.CommandField, command.Priority = _C_STORE_RQ, _MEDIUM
+    command.AffectedSOPClassUID = parcel.form.sop_class_uid
+    command.AffectedSOPInstanceUID = delivery.sop_instance_uid
     try:
-        # A data set, unlike a path, is written in the syntax of the context that the peer accepted.
-        payload = parcel.path if syntax == parcel.form.transfer_syntax_uid else dcmread(parcel.path)
-        answer = assoc.send_c_store(payload, message_id, priority=0)
-    except ValueError:
-        return _failed(delivery, BadInput(f"{delivery.path} cannot be written as {UID(syntax).name}"))
-    except (OSError, RuntimeError) as error:
-        assoc.abort()
-        return _failed(delivery, Transient(f"{name_of(destination)}: sending broke off: {error}"))
-    return _outcome(delivery, answer, destination)
+        with parcel.path.open("rb") as file:
+            file.seek(parcel.offset)
+            untouched = context.transfer_syntax[0] == parcel.form.transfer_syntax_uid
+            answer = assoc.ask(context, command, file if untouched else dcmread(parcel.path))
+    except NodeError as error:
+        return _failed(delivery, error)
+    except OSError as error:
+        return _failed(delivery, Transient(f"{delivery.path} cannot be read: {error.strerror}"))
+    return _outcome(delivery, answer.status, destination)
 
 
-def _outcome(delivery: Delivery, answer: Dataset, destination: DestinationConfig) -> DeliveryOutcome:
-    if "Status" not in answer:
-        text = f"it aborted, or did not answer within {destination.timeout:g} s"
-        return _failed(delivery, Transient(f"{name_of(destination)}: {text}"))
-    status = int(answer.Status)
+def _outcome(delivery: Delivery, status: int, destination: DestinationConfig) -> DeliveryOutcome:
     means = meaning(status)
     if means.kind in {"delivered", "warning"}:
         return DeliveryOutcome(delivery.id, status=status)

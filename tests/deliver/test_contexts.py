@@ -14,7 +14,7 @@ from pydicom.uid import (
 )
 from pynetdicom.presentation import build_context
 
-from dicom_node.deliver.contexts import Form, batches, chosen_syntax
+from dicom_node.deliver.contexts import Form, batches, chosen_context
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, JPEG2000Lossless]
 forms = st.builds(Form, st.integers(0, 300).map(lambda number: f"1.2.3.{number}"), st.sampled_from(SYNTAXES))
@@ -44,8 +44,8 @@ def test_the_files_own_syntax_comes_first_and_none_is_made_up() -> None:
     explicit = build_context(CTImageStorage, [ExplicitVRLittleEndian])
     implicit = build_context(CTImageStorage, [ImplicitVRLittleEndian])
     form = Form(CTImageStorage, ImplicitVRLittleEndian)
-    assert chosen_syntax(form, [explicit, implicit]) == ImplicitVRLittleEndian
-    assert chosen_syntax(form, [explicit]) == ExplicitVRLittleEndian
-    assert chosen_syntax(Form(CTImageStorage, JPEG2000Lossless), [explicit, implicit]) is None
-    assert chosen_syntax(Form(SegmentationStorage, ImplicitVRLittleEndian), [explicit, implicit]) is None
-    assert chosen_syntax(form, []) is None
+    assert chosen_context(form, [explicit, implicit]) is implicit
+    assert chosen_context(form, [explicit]) is explicit
+    assert chosen_context(Form(CTImageStorage, JPEG2000Lossless), [explicit, implicit]) is None
+    assert chosen_context(Form(SegmentationStorage, ImplicitVRLittleEndian), [explicit, implicit]) is None
+    assert chosen_context(form, []) is None

@@ -1,0 +1,72 @@
+"""C-FIND as SCU (PS3.4 C.4.1): an association on which identifiers are matched, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.uid import UID
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.status import code_to_category
+
+from dicom_node.association import Association, Peer, associate, name_of
+from dicom_node.errors import PeerRefused, PeerUnavailable
+
+C_FIND_RQ = 0x0020
+"""Command Field (0000,0100), PS3.7 9.3.2.1."""
+MEDIUM = 0
+"""Priority (0000,0700)."""
+STUDY_ROOT, PATIENT_ROOT = UID("1.2.840.10008.5.1.4.1.2.2.1"), UID("1.2.840.10008.5.1.4.1.2.1.1")
+MODELS = (STUDY_ROOT, PATIENT_ROOT)
+"""Query/Retrieve Information Models - FIND (PS3.4 C.6), in the order that we prefer them: Study
+Root needs no Patient ID below the study."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """An open association to ask on, and the information model that the peer chose to answer in."""
+
+    assoc: Association
+    context: PresentationContext
+
+    @property
+    def patient_root(self) -> bool:
+        """Every question has to name the patient (PS3.4 C.6.1.1)."""
+        return self.context.abstract_syntax == PATIENT_ROOT
+
+    def find(self, level: str, **keys: str) -> list[Dataset]:
+        """The identifiers that match; an empty key asks for its value.
+
+        Raises:
+            PeerUnavailable: the peer failed, or stopped answering.
+            PeerRefused: it does not support what was asked.
+        """
+        query, command = Dataset(), Dataset()
+        query.QueryRetrieveLevel = level
+        for keyword, value in keys.items():
+            setattr(query, keyword, value)
+        command.CommandField, command.Priority = C_FIND_RQ, MEDIUM
+        command.AffectedSOPClassUID = self.context.abstract_syntax
+        self.assoc.send(self.context, command, query)
+        found: list[Dataset] = []
+        while code_to_category((answer := self.assoc.receive()).status) == "Pending":
+            found.append(answer.data_set())
+        self._check(answer.status)
+        return found
+
+    def _check(self, status: int) -> None:
+        if code_to_category(status) == "Success":
+            return
+        text = f"{name_of(self.assoc.peer)} answered a C-FIND with {status:04X}"
+        if status >> 8 == 0xA9:  # PS3.4 C.4.1.1.4: the identifier does not match the SOP class
+            raise PeerRefused(f"{text}: it does not support this query")
+        raise PeerUnavailable(f"{text}; its log says more")
+
+
+@contextmanager
+def finder(peer: Peer, calling_ae_title: str) -> Iterator[Finder]:
+    """Opens an association for C-FIND. Raises what `associate` raises."""
+    with associate(peer, calling_ae_title, [build_context(model) for model in MODELS]) as assoc:
+        yield Finder(assoc, next(cx for model in MODELS if (cx := assoc.context(model)) is not None))
