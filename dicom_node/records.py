@@ -178,6 +178,8 @@ class Evidence:
         performed: likewise for an MPPS that reports COMPLETED and references the series.
         counts: answers from the source, oldest first.
         pauses: seconds between images of one series in this sender's past, a bounded sample.
+        returns: seconds from the end of an association to the next image of the same series by another,
+            in this sender's past, a bounded sample; empty for a sender that sends a series at once.
         reopened: late images came after an earlier verdict.
     """
 
@@ -193,6 +195,7 @@ class Evidence:
     counts: tuple[SourceCount, ...] = ()
     pauses: tuple[float, ...] = ()
     reopened: bool = False
+    returns: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,35 @@
 """Typed models of conf.yaml: `load()` gives a Config, or one ConfigError that lists every fault."""
 
+from dicom_node.config.faults import Fault, FaultyConfigError
+from dicom_node.config.load import load
 from dicom_node.config.models import (
     CompletionConfig,
     Config,
     DestinationConfig,
+    KeepConfig,
     NodeConfig,
+    Output,
     PeerConfig,
     PipelineConfig,
     ReceiveConfig,
     RouteConfig,
 )
+from dicom_node.config.pipelines import pipeline_class, resolve
 
 __all__ = [
     "CompletionConfig",
     "Config",
     "DestinationConfig",
+    "Fault",
+    "FaultyConfigError",
+    "KeepConfig",
     "NodeConfig",
+    "Output",
     "PeerConfig",
     "PipelineConfig",
     "ReceiveConfig",
     "RouteConfig",
+    "load",
+    "pipeline_class",
+    "resolve",
 ]

@@ -1,14 +1,60 @@
-"""The typed models of conf.yaml, one class for each section; every key is documented in docs/configuration.md."""
+"""The typed models of conf.yaml, one class a section; docs/configuration.md explains every key."""
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
-AETitle = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[ -\[\]-~]{1,16}$")]
-"""PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash or control character."""
+from dicom_node.config.faults import FaultyConfigError
+from dicom_node.config.problems import EXPANDED
+from dicom_node.config.when import ALWAYS, AllOf, AnyOf, Condition, NotOf, Test, parse_when
+
+
+def _ae_title(value: str) -> str:
+    """PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash or control character."""
+    if not re.fullmatch(r"[ -\[\]-~]{1,16}", value.strip()):
+        raise ValueError("an AE title has 1 to 16 ASCII characters, and no backslash")
+    return value.strip()
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        try:
+            wider = ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            raise ValueError(
+                "a network is written like 192.168.10.0/24, one machine like 192.168.10.7"
+            ) from error
+        raise ValueError(f'has host bits set; did you mean "{wider}"?') from error
+    return value
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", value):
+        raise ValueError('a device is "cpu", "cuda:0", "cuda:1", …')
+    return value
+
+
+def _when(value: object) -> Condition:
+    """Conditions as conf.yaml writes them, or as they were parsed before."""
+    if isinstance(value, Test | AllOf | AnyOf | NotOf):
+        return value
+    try:
+        return parse_when(value)
+    except FaultyConfigError as error:
+        raise PydanticCustomError(EXPANDED, "conditions can't be read", {EXPANDED: error.faults}) from error
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Network = Annotated[str, AfterValidator(_network)]
+Device = Annotated[str, AfterValidator(_device)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0)]
 Output = Literal["seg", "sr", "sc"]
@@ -30,7 +76,7 @@ class NodeConfig(Section):
     """Relative to the folder of conf.yaml."""
     database: str | None = None
     """SQLAlchemy URL; None: SQLite in the data folder."""
-    devices: tuple[str, ...] = ("cpu",)
+    devices: tuple[Device, ...] = ("cpu",)
     """One worker process for each: "cpu", "cuda:0"."""
     use: Literal["research", "clinical"] = "research"
     institution: str | None = None
@@ -62,7 +108,7 @@ class ReceiveConfig(Section):
     """For each part of a message, at most 128 KB, to arrive whole; and for an answer to be taken."""
     artim_timeout: Seconds = 10
     """For a new connection to ask for its association, and for a finished one to be closed (PS3.8 9.1.5)."""
-    drain_timeout: Seconds = 30
+    drain_timeout: Seconds = 20
     """For associations in hand to end when the receiver stops."""
     tls: TlsConfig | None = None
     """None: the port is plain."""
@@ -75,7 +121,7 @@ class PeerConfig(Section):
     """A sender that is known: who it is and what it may do."""
 
     ae_title: AETitle
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Network, ...] = ()
     """Networks in CIDR form; empty: any address."""
     may: tuple[Literal["echo", "store", "commit", "mpps"], ...] = ("echo", "store", "commit", "mpps")
     private: bool = False
@@ -91,9 +137,30 @@ class CompletionConfig(Section):
     settle: Seconds = 1.0
     """After a clean release with whole geometry."""
     quiet: Seconds = 15.0
-    """After the last image, where the geometry decides nothing."""
+    """After the last image, where the geometry decides nothing and the sender's past is unknown."""
+    quiet_min: Seconds = 5.0
+    """Quiet time adapted to a sender's past is never shorter …"""
+    quiet_max: Seconds = 120.0
+    """… nor longer."""
     ceiling: Seconds = 600.0
     """After the last image, whatever else: complete with doubt."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> CompletionConfig:
+        if self.quiet_min > self.quiet_max:
+            raise ValueError(
+                f"quiet_min ({self.quiet_min:g}) must not be above quiet_max ({self.quiet_max:g})"
+            )
+        return self
+
+
+class KeepConfig(Section):
+    """How long images, results and history stay; nothing goes before it is delivered."""
+
+    images_days: float = Field(default=30, ge=0)
+    """Images and results of a series, after its last image, when its jobs and deliveries are through."""
+    history_days: float = Field(default=365, ge=0)
+    """Associations, refusals and changes of state."""
 
 
 class PipelineConfig(Section):
@@ -109,7 +176,7 @@ class RouteConfig(Section):
     """Which series go to which pipeline, and where the results go."""
 
     name: str
-    when: dict[str, Any] = Field(default_factory=dict)
+    when: Annotated[Condition, PlainValidator(_when)] = ALWAYS
     run: str
     send: tuple[str, ...] = ()
     priority: int = 0
@@ -131,6 +198,7 @@ class Config(Section):
     node: NodeConfig = NodeConfig()
     receive: ReceiveConfig = ReceiveConfig()
     complete: CompletionConfig = CompletionConfig()
+    keep: KeepConfig = KeepConfig()
     peers: dict[str, PeerConfig] = Field(default_factory=dict)
     pipelines: dict[str, PipelineConfig] = Field(default_factory=dict)
     routes: tuple[RouteConfig, ...] = ()

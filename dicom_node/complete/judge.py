@@ -1,0 +1,159 @@
+"""The table of evidence, row by row: what proves a series complete, what makes it likely, what must wait."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from dicom_node.complete.quiet import Wait, quiet_time, settle_time
+from dicom_node.config.models import CompletionConfig
+from dicom_node.records import AssociationEvidence, AssociationOutcome, Evidence, Verdict
+
+
+def judge(evidence: Evidence, policy: CompletionConfig, now: datetime) -> Verdict:
+    """Judges whether a series is complete.
+
+    Args:
+        evidence: what is known; times are aware.
+        policy: the site's waiting times.
+        now: aware; it may lie before times in the evidence, when the clock was set back.
+
+    Returns:
+        Complete, with which row of the table decided; or waiting, with when to look again.
+    """
+    proven = _proven(evidence)
+    if proven is not None:
+        return proven
+    waiting = _Waiting(evidence, policy, now)
+    return _missing(evidence, waiting) or _unreleased(evidence, waiting) or _released(evidence, waiting)
+
+
+class _Waiting:
+    """Verdicts that depend on the time that has passed."""
+
+    def __init__(self, evidence: Evidence, policy: CompletionConfig, now: datetime) -> None:
+        self.policy = policy
+        self._now = now
+        self._last_image_at = evidence.last_image_at
+
+    def since(self, moment: datetime) -> float:
+        """Seconds since a moment.
+
+        A moment in the future was noted before the clock was set back: within the ceiling it counts as
+        now, so that waiting ends once the clock has caught up; beyond, as long past, so that it ends at all.
+        """
+        seconds = (self._now - moment).total_seconds()
+        if seconds >= 0:
+            return seconds
+        return 0.0 if -seconds <= self.policy.ceiling else float("inf")
+
+    def until(self, left: float, complete: Verdict, reason: str) -> Verdict:
+        """The verdict once `left` seconds are over, and a waiting one before."""
+        if left <= 0:
+            return complete
+        return Verdict(
+            complete=False,
+            evidence="waiting",
+            reason=reason,
+            look_again_at=self._now + timedelta(seconds=left),
+        )
+
+    def until_ceiling(self, why: str) -> Verdict:
+        """Doubtfully complete once the ceiling after the last image is reached."""
+        ceiling = self.policy.ceiling
+        passed = f"{why}; nothing has come for {ceiling:g} s, the ceiling"
+        doubtful = Verdict(complete=True, evidence="ceiling", reason=passed, doubtful=True)
+        left = ceiling - self.since(self._last_image_at)
+        return self.until(left, doubtful, f"{why}; waiting up to {ceiling:g} s after the last image")
+
+
+def _proven(evidence: Evidence) -> Verdict | None:
+    """Rows 1 to 3: the sender, the modality or the source says so."""
+    held = f"{evidence.instances} instances"
+    if evidence.committed:
+        reason = f"the sender asked for storage commitment of the series, and all {held} are held"
+        return Verdict(complete=True, evidence="commitment", reason=reason)
+    if evidence.performed:
+        reason = f"the modality reported the procedure step completed, and all {held} are held"
+        return Verdict(complete=True, evidence="mpps", reason=reason)
+    equal = [count for count in evidence.counts[-2:] if count.instances == evidence.instances]
+    if equal and evidence.counts[-1] == equal[-1]:
+        peer = equal[-1].peer
+        if len(equal) == 2:
+            reason = f"{peer} counted {held} twice, as many as are held"
+            return Verdict(complete=True, evidence="count", reason=reason)
+        if not _open(evidence) and not evidence.sender_open:
+            reason = f"{peer} counts {held}, as many as are held, and no association is open"
+            return Verdict(complete=True, evidence="count", reason=reason)
+    return None
+
+
+def _missing(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
+    """The source holds more than has come."""
+    if not evidence.counts or evidence.counts[-1].instances <= evidence.instances:
+        return None
+    count = evidence.counts[-1]
+    return waiting.until_ceiling(
+        f"{count.peer} holds {count.instances} instances, {evidence.instances} are here"
+    )
+
+
+def _unreleased(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
+    """Row 6: an association that brought images is open, or was aborted and its sender hasn't come back."""
+    still_open = _open(evidence)
+    if still_open:
+        who = still_open[-1].calling_ae_title
+        return waiting.until_ceiling(f"an association of {who} that brought images of the series is open")
+    aborted = [one for one in evidence.associations if _is_open_wound(one, evidence)]
+    if aborted:
+        brought = sum(one.images for one in aborted)
+        return waiting.until_ceiling(f"{aborted[-1].calling_ae_title} aborted after {brought} images")
+    return None
+
+
+def _released(evidence: Evidence, waiting: _Waiting) -> Verdict:
+    """Rows 4 and 5: everything was released; the geometry decides how long to wait."""
+    policy = waiting.policy
+    ended = [one.ended_at for one in evidence.associations if one.ended_at is not None]
+    since_end = min((waiting.since(moment) for moment in ended), default=float("inf"))
+    if evidence.geometry.whole and not evidence.sender_open and not evidence.reopened:
+        wait = settle_time(evidence.returns, policy)
+        reason = f"released, and {evidence.geometry.reason}"
+        done = Verdict(complete=True, evidence="geometry", reason=_and(reason, wait))
+        return waiting.until(
+            wait.seconds - since_end, done, _and(f"{reason}; settling {wait.seconds:g} s", wait)
+        )
+    wait = quiet_time(evidence.pauses, policy)
+    unsure = _unsure(evidence)
+    reason = f"{unsure}; quiet for {wait.seconds:.1f} s ({wait.why})"
+    done = Verdict(complete=True, evidence="quiet", reason=reason)
+    left = max(wait.seconds - waiting.since(evidence.last_image_at), policy.settle - since_end)
+    return waiting.until(left, done, f"{unsure}; waiting {wait.seconds:.1f} s of quiet ({wait.why})")
+
+
+def _unsure(evidence: Evidence) -> str:
+    """Why the geometry doesn't decide."""
+    if not evidence.geometry.whole:
+        return evidence.geometry.reason
+    if evidence.reopened:
+        return f"{evidence.geometry.reason}, but late images have come before"
+    return f"{evidence.geometry.reason}, but a sender of the series has another association open"
+
+
+def _and(reason: str, wait: Wait) -> str:
+    return f"{reason} ({wait.why})" if wait.why else reason
+
+
+def _open(evidence: Evidence) -> list[AssociationEvidence]:
+    return [one for one in evidence.associations if one.outcome is AssociationOutcome.OPEN]
+
+
+def _is_open_wound(aborted: AssociationEvidence, evidence: Evidence) -> bool:
+    """Aborted, and its sender has not brought more of the series in a later association that it released."""
+    if aborted.outcome is not AssociationOutcome.ABORTED:
+        return False
+    return not any(
+        later.outcome is AssociationOutcome.RELEASED
+        and later.calling_ae_title == aborted.calling_ae_title
+        and later.started_at >= (aborted.ended_at or aborted.last_image_at)
+        for later in evidence.associations
+    )

@@ -1,0 +1,85 @@
+"""From the file conf.yaml to a Config, or to one error that lists every fault of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dicom_node.config.document import Document, read_document
+from dicom_node.config.faults import Fault, FaultyConfigError
+from dicom_node.config.models import Config, PipelineConfig
+from dicom_node.config.pipelines import resolve
+from dicom_node.config.problems import faults_of
+from dicom_node.config.references import reference_faults
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def load(path: Path, *, pipelines: bool = False) -> Config:
+    """Reads and checks conf.yaml.
+
+    `node.data` is made absolute, from the file's folder; `${NAME}` in `node.database` is replaced by the
+    environment's variable; the file's folder is put at the end of `sys.path`, for a site's own pipelines.
+
+    Args:
+        path: the file.
+        pipelines: also imports every pipeline and checks its options; a process that runs none needn't.
+
+    Raises:
+        FaultyConfigError: with every fault that was found; it is a ConfigError.
+    """
+    document = read_document(path)
+    folder = path.resolve().parent
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    if not isinstance(document.content, dict):
+        raise FaultyConfigError([Fault((), "holds no sections", "see docs/configuration.md")], path)
+    faults = list(document.faults)
+    _insert_secrets(document.content, faults)
+    config = _validated(document, faults)
+    faults += reference_faults(document.content)
+    if pipelines:
+        faults += _pipeline_faults(document.content)
+    if faults or config is None:
+        raise FaultyConfigError(document.place(faults), path)
+    data = folder / config.node.data.expanduser()
+    return config.model_copy(update={"node": config.node.model_copy(update={"data": data})})
+
+
+def _validated(document: Document, faults: list[Fault]) -> Config | None:
+    try:
+        return Config.model_validate(document.content)
+    except ValidationError as error:
+        faults += faults_of(error, Config)
+        return None
+
+
+def _insert_secrets(content: dict[str, Any], faults: list[Fault]) -> None:
+    """Replaces `${NAME}` in `node.database`, in place."""
+    node = content.get("node")
+    url = node.get("database") if isinstance(node, dict) else None
+    if not isinstance(node, dict) or not isinstance(url, str):
+        return
+    for name in _VARIABLE.findall(url):
+        if name not in os.environ:
+            found = f"the environment has no variable {name}"
+            faults.append(Fault(("node", "database"), found, "set it before the node starts"))
+    node["database"] = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), url)
+
+
+def _pipeline_faults(content: dict[str, Any]) -> list[Fault]:
+    faults: list[Fault] = []
+    sections = content.get("pipelines")
+    for name, section in sections.items() if isinstance(sections, dict) else ():
+        try:
+            resolve(PipelineConfig.model_validate(section))
+        except ValidationError:
+            continue  # told already, by the validation of the whole
+        except FaultyConfigError as error:
+            faults += [fault.below(("pipelines", name)) for fault in error.faults]
+    return faults

@@ -1,0 +1,94 @@
+"""What holds between sections: names that must exist, names and addresses that must not be given twice.
+
+Works on what stands in the file, so that it finds its faults beside those of single values.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+from dicom_node.config.faults import Fault, KeyPath, one_of
+from dicom_node.config.models import NodeConfig
+
+
+def reference_faults(content: dict[str, Any]) -> list[Fault]:
+    """Every fault between sections; what is malformed in itself is left to the models."""
+    return [*_routes(content), *_destinations(content), *_peers(content)]
+
+
+def _section(content: dict[str, Any], name: str) -> dict[str, Any]:
+    found = content.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _routes(content: dict[str, Any]) -> Iterator[Fault]:
+    routes = content.get("routes")
+    pipelines, destinations = _section(content, "pipelines"), _section(content, "destinations")
+    names: dict[str, int] = {}
+    for index, route in enumerate(routes if isinstance(routes, list) else ()):
+        if not isinstance(route, dict):
+            continue
+        path: KeyPath = ("routes", index)
+        name, run, send = route.get("name"), route.get("run"), route.get("send")
+        if isinstance(name, str) and name in names:
+            first = f'routes[{names[name]}] is called "{name}" too'
+            yield Fault((*path, "name"), first, "give each route a name of its own")
+        elif isinstance(name, str):
+            names[name] = index
+        if isinstance(run, str) and run not in pipelines:
+            yield Fault((*path, "run"), f'there is no pipeline "{run}"', one_of(pipelines, run))
+        for place, one in enumerate(send if isinstance(send, list) else ()):
+            if isinstance(one, str) and one not in destinations:
+                found = f'there is no destination "{one}"'
+                yield Fault((*path, "send", place), found, one_of(destinations, one))
+
+
+def _destinations(content: dict[str, Any]) -> Iterator[Fault]:
+    own = {"host": "127.0.0.1", "port": NodeConfig().port, "ae_title": NodeConfig().ae_title}
+    own |= {key: value for key, value in _section(content, "node").items() if key in ("port", "ae_title")}
+    seen: dict[tuple[str, ...], str] = {}
+    for name, one in _section(content, "destinations").items():
+        if not isinstance(one, dict):
+            continue
+        address = tuple(str(one.get(key, "")) for key in ("host", "port", "ae_title"))
+        path: KeyPath = ("destinations", name)
+        if address in seen:
+            found = f'has the same host, port and AE title as "{seen[address]}"'
+            yield Fault(path, found, "results would be sent twice; keep one of them")
+        seen.setdefault(address, name)
+        if str(one.get("host")) in ("127.0.0.1", "localhost", "::1") and address[1] == str(own["port"]):
+            yield Fault(path, "is this node itself", "results must not come back as input")
+
+
+def _peers(content: dict[str, Any]) -> Iterator[Fault]:
+    """Two peers with one AE title must be told apart by their addresses."""
+    seen: list[tuple[str, str, list[Any]]] = []
+    for name, one in _section(content, "peers").items():
+        if not isinstance(one, dict) or not isinstance(one.get("ae_title"), str):
+            continue
+        title, networks = one["ae_title"].strip(), _networks(one.get("addresses"))
+        for other, other_title, others in seen:
+            if title == other_title and _overlap(networks, others):
+                found = f'can\'t be told from "{other}": same AE title "{title}", overlapping addresses'
+                yield Fault(("peers", name), found, "give each peer addresses of its own")
+        seen.append((name, title, networks))
+
+
+def _networks(addresses: object) -> list[Any]:
+    """Networks of a peer; those that are none are faults of their own."""
+    found = []
+    for one in addresses if isinstance(addresses, list) else ():
+        try:
+            found.append(ipaddress.ip_network(str(one)))
+        except ValueError:
+            continue
+    return found
+
+
+def _overlap(networks: list[Any], others: list[Any]) -> bool:
+    """Whether an address can be in both; no networks at all means every address."""
+    if not networks or not others:
+        return True
+    return any(a.version == b.version and a.overlaps(b) for a in networks for b in others)

@@ -1,0 +1,40 @@
+"""Matches a series against the site's routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dicom_node.config.models import RouteConfig
+from dicom_node.records import SeriesFacts
+from dicom_node.route.explanation import Explanation, Weighed
+from dicom_node.route.weigh import weigh
+
+
+def match(facts: SeriesFacts, routes: Iterable[RouteConfig]) -> tuple[Explanation, ...]:
+    """Explains, for each route in turn, whether it takes the series. Several may.
+
+    A result of this node is taken by none, whatever the rules say: it would come back as input for ever.
+    """
+    return tuple(_explain(facts, route) for route in routes)
+
+
+def _explain(facts: SeriesFacts, route: RouteConfig) -> Explanation:
+    if facts.own:
+        return Explanation(route.name, matched=False, reason="a result of this node is never routed")
+    weighed = weigh(route.when, facts)
+    if weighed.held:
+        return Explanation(route.name, matched=True, reason="every condition holds", weighed=weighed)
+    failed = next(_failed(weighed))
+    actual = "absent" if failed.actual is None else failed.actual
+    reason = f"{failed.says}: {actual}" if not failed.parts else f"{failed.says} …"
+    return Explanation(route.name, matched=False, reason=reason, weighed=weighed)
+
+
+def _failed(weighed: Weighed) -> Iterator[Weighed]:
+    """The innermost conditions that decided against, first to last."""
+    if weighed.says != "all of":
+        yield weighed
+        return
+    for part in weighed.parts:
+        if not part.held:
+            yield from _failed(part)
