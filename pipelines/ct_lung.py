@@ -58,6 +58,10 @@ SEGMENTS = (
 AIRWAY_THRESHOLDS_HU = (-990, -980, -970, -960, -950, -940, -930, -920, -910, -900, -890)
 AIRWAY_ML = (3.0, 150.0)
 """Lumen of trachea and bronchi in an adult lies well within; a larger one has leaked into the lung."""
+TRACHEA_MM2 = (80.0, 700.0)
+TRACHEA_HU = -850
+TRACHEA_MM = 15.0
+"""Cross-section, median and straight length that tell the trachea from other air spaces."""
 WALL_MM = 2.0
 """Partial volume around the airways' lumen."""
 CLOSING_MM = 6.0
@@ -194,17 +198,18 @@ def _air_in_body(air: Mask) -> Mask:
 
 
 def _airways(hu: NDArray[Any], inner: Mask, spacing: Spacing) -> Mask:
-    """Grows trachea and main bronchi from the trachea's highest slice; empty where there is no trachea."""
+    """Grows trachea and main bronchi from a place in the trachea; empty where there is no trachea."""
     airways = np.zeros(hu.shape, bool)
-    seed = _trachea_seed(inner, spacing)
+    seed = _trachea_seed(hu, inner, spacing)
     if seed is None:
         return airways
     reach = [round(mm / size) for mm, size in zip((250.0, 90.0, 100.0), spacing, strict=True)]
     window = tuple(slice(max(0, at - span), at + span + 1) for at, span in zip(seed, reach, strict=True))
     local = tuple(at - part.start for at, part in zip(seed, window, strict=True))
+    smooth = ndimage.gaussian_filter(hu[window].astype(np.float32), (0, 1, 1))  # noise, not shape
     voxel_ml, previous = float(np.prod(spacing)) / 1000, 0.0
     for threshold in AIRWAY_THRESHOLDS_HU:
-        labels, _ = ndimage.label((hu[window] < threshold) & inner[window])
+        labels, _ = ndimage.label((smooth < threshold) & inner[window])
         if labels[local] == 0:
             continue
         grown = labels == labels[local]
@@ -215,28 +220,35 @@ def _airways(hu: NDArray[Any], inner: Mask, spacing: Spacing) -> Mask:
     return airways
 
 
-def _trachea_seed(inner: Mask, spacing: Spacing) -> tuple[int, int, int] | None:
-    """Finds the highest slice with a round air space of the trachea's size, well inside the body."""
-    size = spacing[1] * spacing[2]
-    centre = np.asarray([inner.shape[1] / 2, inner.shape[2] / 2])
-    for k in range(inner.shape[0] - 1, inner.shape[0] // 3, -1):
-        labels, _ = ndimage.label(inner[k])
-        best: tuple[float, tuple[int, int, int]] | None = None
-        for number, box in enumerate(ndimage.find_objects(labels), start=1):
-            part = labels[box] == number
-            area, height, width = part.sum() * size, part.shape[0] * spacing[1], part.shape[1] * spacing[2]
-            if not 60 < area < 700 or max(height, width) > 2.2 * min(height, width):
-                continue
-            rows, columns = np.nonzero(part)
-            at = np.asarray([rows.mean() + box[0].start, columns.mean() + box[1].start])
-            away = float(np.linalg.norm((at - centre) * spacing[1:]))
-            nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
-            place = (k, int(rows[nearest]) + box[0].start, int(columns[nearest]) + box[1].start)
-            if away < 80 and inner[k - 2 : k, place[1], place[2]].all() and (best is None or away < best[0]):
-                best = away, place
-        if best is not None:
-            return best[1]
+def _trachea_seed(hu: NDArray[Any], inner: Mask, spacing: Spacing) -> tuple[int, int, int] | None:
+    """Finds the highest place in an air space that is as wide, round and empty as the trachea is."""
+    deep = max(1, round(TRACHEA_MM / spacing[0]))
+    for k in range(inner.shape[0] - 1, inner.shape[0] // 3 + deep, -1):
+        places = [(at, away) for at, away in _round_spaces(hu[k], inner[k], spacing) if away < 80]
+        for (row, column), _ in sorted(places, key=lambda place: place[1]):
+            if inner[k - deep : k, row, column].all():
+                return k, row, column
     return None
+
+
+def _round_spaces(
+    plane: NDArray[Any], inner: Mask, spacing: Spacing
+) -> Iterator[tuple[tuple[int, int], float]]:
+    """Yields the middle of each round air space in a slice, and its mm from the slice's middle."""
+    labels, _ = ndimage.label(inner)
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        part = labels[box] == number
+        area = part.sum() * spacing[1] * spacing[2]
+        height, width = part.shape[0] * spacing[1], part.shape[1] * spacing[2]
+        if not TRACHEA_MM2[0] < area < TRACHEA_MM2[1] or max(height, width) > 2.2 * min(height, width):
+            continue
+        if np.median(plane[box][part]) > TRACHEA_HU:
+            continue
+        depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(int(np.argmax(depth)), part.shape)
+        at = int(row) + box[0].start, int(column) + box[1].start
+        away = (np.asarray(at) - np.asarray(inner.shape) / 2) * spacing[1:]
+        yield at, float(np.linalg.norm(away))
 
 
 def _large_spaces(air: Mask, hu: NDArray[Any], spacing: Spacing) -> NDArray[np.int32] | None:
