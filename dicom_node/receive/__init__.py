@@ -1,0 +1,5 @@
+"""The SCP: associations, access, TLS; C-STORE, C-ECHO, storage commitment, MPPS (docs/reception.md)."""
+
+from dicom_node.receive.server import serve
+
+__all__ = ["serve"]

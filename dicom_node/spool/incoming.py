@@ -86,6 +86,7 @@ class Incoming:
             with storing(), self._spool.folders.folder(layout.ASIDE) as folder:
                 name = self.path.name + layout.SUFFIX
                 os.link(self.path, name, dst_dir_fd=folder)
+                self._spool.prune_aside()
         finally:
             self.abandon()
         return f"{layout.ASIDE}/{name}"

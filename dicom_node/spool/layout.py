@@ -6,8 +6,9 @@ import re
 from hashlib import sha256
 from pathlib import PurePosixPath
 
-INCOMING, INSTANCES, ASIDE, RESULTS, JOURNALS = "incoming", "instances", "aside", "results", "journals"
-FOLDERS = (INCOMING, INSTANCES, ASIDE, RESULTS, JOURNALS)
+INCOMING, INSTANCES, ASIDE, RESULTS = "incoming", "instances", "aside", "results"
+JOURNALS, STEPS = "journals", "steps"
+FOLDERS = (INCOMING, INSTANCES, ASIDE, RESULTS, JOURNALS, STEPS)
 SUFFIX = ".dcm"
 BESIDE = "~"
 """Stands between a SOP Instance UID and the digest of other bytes that came under the same UID."""

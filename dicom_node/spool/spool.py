@@ -5,14 +5,15 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from dicom_node.errors import Permanent
-from dicom_node.records import Instance, ReceiverEvent
+from dicom_node.records import Instance, PerformedStep, ReceiverEvent
 from dicom_node.spool import journal, layout
 from dicom_node.spool.bell import Bell
 from dicom_node.spool.durable import Folders, storing, sync_folder, write_durably
@@ -23,6 +24,8 @@ from dicom_node.spool.incoming import Incoming, digest_of
 from dicom_node.spool.journal import Journal
 
 log = structlog.get_logger()
+ASIDE_KEPT = 200
+"""Refused objects kept for inspection."""
 BATCH = 1000
 """Happenings read at once where the caller names no number."""
 
@@ -89,6 +92,36 @@ class Spool:
                     dropped += 1
                 path.unlink()
         return found, dropped
+
+    def held(self, sop_instance_uids: Collection[str]) -> dict[str, str]:
+        """Which of these instances are stored: SOP Class UID by SOP Instance UID.
+
+        Looks in the series that changed last first, as what is asked for has mostly just come.
+        """
+        wanted = {layout.file_name(uid): uid for uid in sop_instance_uids}
+        found: dict[str, str] = {}
+        series = list((self.root / layout.INSTANCES).glob("*/*"))
+        for folder in sorted(series, key=_changed_at, reverse=True):
+            for name in wanted.keys() & _names(folder):
+                with suppress(OSError, Unreadable), (folder / name).open("rb", buffering=0) as file:
+                    found[wanted.pop(name)] = read_file_meta(file.fileno()).sop_class_uid
+            if not wanted:
+                break
+        return found
+
+    def write_step(self, step: PerformedStep) -> None:
+        """Keeps how a procedure step stands, durably. Raises OutOfResources."""
+        path = self.root / layout.STEPS / layout.component(step.mpps_instance_uid)
+        with storing():
+            write_durably(path, journal.encode(ReceiverEvent("mpps", step=step)))
+
+    def read_step(self, mpps_instance_uid: str) -> PerformedStep | None:
+        """How a procedure step stood last; None where none was kept."""
+        path = self.root / layout.STEPS / layout.component(mpps_instance_uid)
+        if not path.is_file():
+            return None
+        event = journal.decode(path.read_bytes())
+        return event.step if event is not None else None
 
     # the coordinator's side of the journals
 
@@ -178,6 +211,13 @@ class Spool:
             except OSError:
                 break
 
+    def prune_aside(self, keep: int = ASIDE_KEPT) -> None:
+        """Leaves the newest refused objects only, so that a hostile sender can't fill the disk with them."""
+        paths = list((self.root / layout.ASIDE).iterdir())
+        if len(paths) > keep:
+            for path in sorted(paths, key=_changed_at)[: len(paths) - keep]:
+                path.unlink(missing_ok=True)
+
     # inside
 
     def _walk(self, known: Container[str]) -> Iterator[tuple[Instance, bool]]:
@@ -232,3 +272,18 @@ class Spool:
         if self._bell is None:
             self._bell = Bell(self.root / layout.JOURNALS)
         return self._bell
+
+
+def _changed_at(folder: Path) -> float:
+    """When names in a folder last changed; long ago if it has gone."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return {path.name for path in folder.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()

@@ -1,0 +1,178 @@
+"""DIMSE on an established association (PS3.7): fragments to messages, messages to services, answers back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from dicom_node.errors import BadInput
+from dicom_node.receive import command, services
+from dicom_node.receive.admission import Admitted, refusal
+from dicom_node.receive.command import Command, Operation
+from dicom_node.receive.commitment import Reports
+from dicom_node.receive.negotiation import Agreement, Context, Request
+from dicom_node.receive.pdu import COMMAND, LAST, command_pdu
+from dicom_node.receive.reception import Reception
+from dicom_node.receive.status import Refused, Status
+from dicom_node.receive.storing import Storing
+from dicom_node.records import Association, AssociationOutcome, ReceiverEvent
+
+_LONGEST_COMMAND = 16_384
+"""Bytes of a command set; the longest of the standard take one."""
+
+
+class ProtocolError(BadInput):
+    """The peer sent what has no place here; the association is aborted."""
+
+
+class Sink(Protocol):
+    """Takes a message's data set, and answers the message."""
+
+    def write(self, data: memoryview) -> None:
+        """Takes a fragment."""
+
+    def finish(self) -> None:
+        """The message is whole."""
+
+    def abandon(self) -> None:
+        """It will not become whole."""
+
+
+class Exchange:
+    """The messages of one association, in order. For the association's own thread."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        request: Request,
+        agreement: Agreement,
+        admitted: Admitted,
+        address: str,
+        send: Callable[[bytes], None],
+    ) -> None:
+        self.reception, self.request, self.address = reception, request, address
+        self.agreement, self.peer = agreement, admitted.peer
+        self.association_id = reception.association_id()
+        self.send = send
+        self.reports = Reports(self)
+        self._record = Association(
+            id=self.association_id,
+            calling_ae_title=request.calling_ae_title,
+            called_ae_title=request.called_ae_title,
+            address=address,
+            started_at=datetime.now(UTC),
+        )
+        self._recorded = False
+        self._stored = 0
+        self._context_id = 0
+        self._command = bytearray()
+        self._sink: Sink | None = None
+
+    @property
+    def in_message(self) -> bool:
+        """A message has begun and is not whole yet."""
+        return self._sink is not None or bool(self._command)
+
+    def take(self, context_id: int, control: int, data: memoryview) -> None:
+        """Takes one presentation data value (PS3.8 E). Raises ProtocolError, Closed."""
+        if self.in_message and context_id != self._context_id:
+            raise ProtocolError("two messages are interleaved")
+        if control & COMMAND:
+            self._take_command(context_id, control, data)
+        elif self._sink is None:
+            raise ProtocolError("a data set without a command")
+        else:
+            self._sink.write(data)
+            if control & LAST:
+                sink, self._sink = self._sink, None
+                sink.finish()
+
+    def end(self, released: bool) -> None:
+        """The association has ended: nothing half-received stays, and the record is closed."""
+        if self._sink is not None:
+            self._sink.abandon()
+            self._sink = None
+        self.reception.leave()
+        if self._recorded:
+            outcome = AssociationOutcome.RELEASED if released else AssociationOutcome.ABORTED
+            ended = replace(self._record, ended_at=datetime.now(UTC), outcome=outcome, instances=self._stored)
+            self.reception.report(ReceiverEvent("closed", association=ended))
+        self.reports.association_ended()
+
+    def record(self) -> None:
+        """Writes that the association is open, before the first happening on it.
+
+        One that only verifies (C-ECHO) leaves no trace: load balancers open them all day.
+        """
+        if not self._recorded:
+            self._recorded = True
+            self.reception.report(ReceiverEvent("opened", association=self._record))
+
+    def respond(self, request: Command, status: int, comment: str = "") -> None:
+        """Answers a request in one send."""
+        self.send(command_pdu(self._context_id, command.answer(request, status, comment)))
+
+    def refused(self, refused: Refused) -> None:
+        """An object was not stored for want of resources: the administrator is told."""
+        if refused.status == Status.OUT_OF_RESOURCES:
+            self.reception.refuse(refusal(self.request, self.address, refused.comment))
+
+    def context(self, context_id: int) -> Context:
+        """An accepted presentation context. Raises ProtocolError."""
+        try:
+            return self.agreement.contexts[context_id]
+        except KeyError:
+            raise ProtocolError("a presentation context that was not accepted") from None
+
+    def _take_command(self, context_id: int, control: int, data: memoryview) -> None:
+        if self._sink is not None:
+            raise ProtocolError("a command within a data set")
+        context = self.context(context_id)
+        self._context_id = context_id
+        if len(self._command) + len(data) > _LONGEST_COMMAND:
+            raise ProtocolError("a command set that does not end")
+        self._command += data
+        if not control & LAST:
+            return
+        raw, self._command = bytes(self._command), bytearray()
+        try:
+            self._dispatch(context, command.decode(raw))
+        except command.BadCommand as error:
+            raise ProtocolError(str(error)) from error
+
+    def _dispatch(self, context: Context, request: Command) -> None:
+        if request.operation == Operation.C_STORE:
+            self.record()
+            self._begin(_Store(self, Storing(self, context, request), request), request)
+        elif request.operation == Operation.C_ECHO and not request.has_data_set:
+            self.respond(request, Status.SUCCESS)
+        elif request.operation != Operation.C_CANCEL:
+            self._begin(services.Service(self, context, self._context_id, request), request)
+
+    def _begin(self, sink: Sink, request: Command) -> None:
+        if request.has_data_set:
+            self._sink = sink
+        else:
+            sink.finish()
+
+    def stored(self) -> None:
+        """An object was answered with success."""
+        self._stored += 1
+
+
+class _Store:
+    """A C-STORE as a sink: answers with the status that storing gives."""
+
+    def __init__(self, exchange: Exchange, storing: Storing, request: Command) -> None:
+        self._exchange, self._storing, self._request = exchange, storing, request
+        self.write = storing.write
+        self.abandon = storing.abandon
+
+    def finish(self) -> None:
+        """Stores and answers."""
+        status, comment = self._storing.finish()
+        if status == Status.SUCCESS:
+            self._exchange.stored()
+        self._exchange.respond(self._request, status, comment)

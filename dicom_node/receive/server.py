@@ -1,0 +1,192 @@
+"""One receiver process: its listening socket, a thread for each connection, and an orderly end."""
+
+from __future__ import annotations
+
+import gc
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from dicom_node.config.models import Config
+from dicom_node.errors import OutOfResources, PeerUnavailable
+from dicom_node.receive import tls
+from dicom_node.receive.association import Acceptor
+from dicom_node.receive.reception import Reception
+from dicom_node.receive.transport import Plain, Tls, Transport
+from dicom_node.spool import Spool
+
+log = structlog.get_logger()
+_BACKLOG = 1024
+_TICK = 0.25
+"""Seconds between looks at `stop`."""
+_WAITING = 512
+"""Connections that may be open without an association, or after one: probes, scanners, the slow."""
+_LAST_WORDS = 2.0
+"""Seconds for threads to end whose connections were cut."""
+
+
+def serve(
+    config: Config,
+    spool: Spool,
+    *,
+    process_index: int = 0,
+    ready: Callable[[], None] = lambda: None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Runs one receiver process until it is told to stop; associations in hand are let finish.
+
+    Several may run: they share the port, and the kernel spreads connections over them.
+
+    Args:
+        config: the whole configuration.
+        spool: where objects go.
+        process_index: which of the processes this is, for the log.
+        ready: called when connections are accepted.
+        stop: set it to end in order; None: SIGTERM and SIGINT do.
+
+    Raises:
+        PeerUnavailable: the port is taken, or the address isn't ours.
+        ConfigError: TLS can't be set up.
+        OutOfResources: the spool can't be written.
+    """
+    if stop is None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+    journal = spool.open_journal()
+    try:
+        found, dropped = spool.recover(journal)
+        log.info("receiver_starts", index=process_index, recovered=found, dropped=dropped)
+        with listen(config) as listener:
+            _Server(Reception(config, spool, journal), listener).run(ready, stop)
+    finally:
+        journal.close()
+    log.info("receiver_stopped", index=process_index)
+
+
+def listen(config: Config) -> socket.socket:
+    """A listening socket that shares its port with those of other processes. Raises PeerUnavailable."""
+    node = config.node
+    try:
+        family = socket.getaddrinfo(node.address, node.port, type=socket.SOCK_STREAM)[0][0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((node.address, node.port))
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        raise PeerUnavailable(
+            f"can't listen on {node.address}:{node.port}: {error.strerror}; is another program there?"
+        ) from error
+    return sock
+
+
+class _Server:
+    """Accepts; knows every connection that is open."""
+
+    def __init__(self, reception: Reception, listener: socket.socket) -> None:
+        self._reception, self._listener = reception, listener
+        config = reception.config
+        self._tls = tls.context(config.tls) if config.tls is not None else None
+        self._most = config.max_associations + _WAITING
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+
+    def run(self, ready: Callable[[], None], stop: threading.Event) -> None:
+        """Serves until `stop`, and then until what is in hand is done or its time is up."""
+        threading.stack_size(512 * 1024)
+        gc.freeze()
+        self._listener.setblocking(False)
+        ready()
+        while not stop.is_set():
+            self._accept(_TICK)
+            self._retry_journal()
+        self._reception.draining = True
+        self._reception.stopping.set()
+        deadline = time.monotonic() + self._reception.config.drain_timeout
+        while self._connections and time.monotonic() < deadline:
+            self._accept(_TICK)  # answered: rejected transiently
+        self._cut()
+
+    def _accept(self, seconds: float) -> None:
+        """Takes the connections that wait."""
+        if not select.select([self._listener], [], [], seconds)[0]:
+            return
+        with suppress(BlockingIOError):
+            while True:
+                try:
+                    sock, address = self._listener.accept()
+                except BlockingIOError:
+                    raise
+                except OSError as error:  # out of file descriptors, or the peer has gone
+                    log.warning("accept_failed", error=error.strerror)
+                    time.sleep(0.05)
+                    return
+                self._start(sock, address[0])
+
+    def _start(self, sock: socket.socket, address: str) -> None:
+        if len(self._connections) >= self._most:
+            log.warning("too_many_connections", address=address)
+            sock.close()
+            return
+        thread = threading.Thread(target=self._serve, args=(sock, address), daemon=True)
+        with self._lock:
+            self._connections[sock] = thread
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left
+            log.warning("no_thread", address=address)
+            self._forget(sock)
+            sock.close()
+
+    def _serve(self, sock: socket.socket, address: str) -> None:
+        """One connection's thread: whatever goes wrong in it ends it alone."""
+        try:
+            if (transport := self._transport(sock, address)) is not None:
+                Acceptor(self._reception, transport, address).run()
+        except Exception:
+            log.exception("connection_failed", address=address)
+        finally:
+            sock.close()
+            self._forget(sock)
+
+    def _transport(self, sock: socket.socket, address: str) -> Transport | None:
+        """The connection as a transport; None where TLS is due and doesn't come about."""
+        config = self._reception.config
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is None:
+            return Plain(sock, config.network_timeout)
+        sock.settimeout(config.artim_timeout)
+        try:
+            secured = self._tls.wrap_socket(sock, server_side=True)
+        except OSError as error:
+            reason = getattr(error, "reason", None) or error.strerror or "timed out"
+            self._reception.refuse_connection(address, f"no TLS: {reason}")
+            return None
+        return Tls(secured, config.network_timeout)
+
+    def _forget(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._connections.pop(sock, None)
+
+    def _retry_journal(self) -> None:
+        """What a full disk kept from the journal is written when it can be."""
+        with suppress(OutOfResources):
+            self._reception.journal.flush()
+
+    def _cut(self) -> None:
+        """Ends what is left; each thread records that its association was aborted."""
+        with self._lock:
+            left = dict(self._connections)
+        for sock in left:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        until = time.monotonic() + _LAST_WORDS
+        for thread in left.values():
+            thread.join(max(0.0, until - time.monotonic()))
