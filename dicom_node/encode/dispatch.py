@@ -36,7 +36,7 @@ def encode(findings: Sequence[Finding], context: EncodeContext) -> list[EncodedO
         objects.append(report(findings, objects, context))
     if "sc" in context.outputs:
         objects.append(picture(findings, context))
-    check(objects, context)
+    check(objects, context, findings)
     return objects
 
 

@@ -1,20 +1,65 @@
-"""The gate before the outbox: what an object must be to leave."""
+"""The gate before the outbox: what an object must be to leave.
+
+Every object is checked as it will be sent: the attributes that its IOD requires, its identity against the
+sources, its references, codes and units, its geometry, its content tree, and its pixels against the
+findings. Faults are named by keyword and place, never by value, since values are the patient's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydicom import Dataset
 
 from dicom_node.encode.context import EncodeContext, EncodedObject
-from dicom_node.encode.gate.identity import identity_faults
+from dicom_node.encode.gate.codes import code_faults
+from dicom_node.encode.gate.frames import frame_groups
+from dicom_node.encode.gate.geometry import geometry_faults
+from dicom_node.encode.gate.identity import identity_faults, uniqueness_faults
+from dicom_node.encode.gate.iod import iod_faults
+from dicom_node.encode.gate.picture import picture_faults
+from dicom_node.encode.gate.references import known_instances, reference_faults
+from dicom_node.encode.gate.report import report_faults
+from dicom_node.encode.gate.segmentation import pixel_faults, segmentation_faults
 from dicom_node.errors import GateRefused
+from dicom_node.findings import Finding, Segmentation
 
 
-def check(objects: Sequence[EncodedObject], context: EncodeContext) -> None:
-    """Checks every object of a job against its sources and the standard.
+def check(objects: Sequence[EncodedObject], context: EncodeContext, findings: Sequence[Finding] = ()) -> None:
+    """Checks every object of a job against its sources, its findings and the standard.
+
+    Args:
+        objects: all of one job, so that references between them can be followed.
+        context: the job.
+        findings: what the objects were made from; with them the pixels of masks are compared too.
 
     Raises:
         GateRefused: with every fault found.
     """
-    faults = [fault for obj in objects for fault in identity_faults(obj.ds, context)]
+    known = known_instances(objects, context)
+    masks = iter([finding for finding in findings if isinstance(finding, Segmentation)])
+    faults = list(uniqueness_faults(objects))
+    for obj in objects:
+        mask = next(masks, None) if obj.kind == "seg" else None
+        faults += [f"{obj.kind}: {fault}" for fault in _faults(obj.ds, context, known, mask)]
     if faults:
-        raise GateRefused("; ".join(faults))
+        raise GateRefused("; ".join(dict.fromkeys(faults)))
+
+
+def _faults(
+    ds: Dataset, context: EncodeContext, known: Mapping[str, Dataset], mask: Segmentation | None
+) -> Iterator[str]:
+    frames = frame_groups(ds)
+    yield from iod_faults(ds)
+    yield from identity_faults(ds, context)
+    yield from code_faults(ds)
+    yield from reference_faults(ds, frames, known)
+    yield from picture_faults(ds)
+    if "SharedFunctionalGroupsSequence" in ds:
+        yield from geometry_faults(ds, frames, context)
+    if "SegmentSequence" in ds:
+        yield from segmentation_faults(ds, frames)
+        if mask is not None:
+            yield from pixel_faults(ds, frames, mask, context)
+    if ds.get("Modality") == "SR":
+        yield from report_faults(ds, known)

@@ -1,0 +1,56 @@
+"""Coded concepts and UIDs anywhere in an object: complete, of known schemes, and well-formed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pydicom import Dataset
+
+from dicom_node.encode.gate.units import quantity
+
+SCHEMES = frozenset(
+    {"SCT", "DCM", "UCUM", "LN", "RADLEX", "UMLS", "FMA", "RFC5646", "ISO639_2", "NCIt", "MA", "DC", "SRT"}
+)
+"""Schemes that results use (PS3.16 section 8); private ones begin with 99."""
+_OWN_UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "DimensionOrganizationUID", "TrackingUID")
+"""UIDs made here, which must be well-formed (PS3.5 9.1); those of sources are repeated as they are."""
+_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
+
+
+def walk(ds: Dataset, path: str = "") -> Iterator[tuple[str, Dataset]]:
+    """Every data set within, itself first, with the path of keywords; frames of a multi-frame left out."""
+    yield path, ds
+    for tag in list(ds.keys()):
+        element = ds.get_item(tag)
+        if element.VR == "SQ" and tag != 0x52009230:
+            for item in ds[tag].value or ():
+                yield from walk(item, f"{path}.{ds[tag].keyword}".lstrip("."))
+
+
+def code_faults(ds: Dataset) -> Iterator[str]:
+    """Code items without value, meaning or a known scheme; units that aren't UCUM; malformed UIDs."""
+    declared = {
+        str(item.get("CodingSchemeDesignator")) for item in ds.get("CodingSchemeIdentificationSequence") or ()
+    }
+    for path, item in walk(ds):
+        if path.endswith("CodeSequence") and "CodingSchemeIdentificationSequence" not in path:
+            yield from _code_item(item, path, declared)
+        for keyword in _OWN_UIDS:
+            value = str(item.get(keyword, "0.0"))
+            if len(value) > 64 or not _UID.fullmatch(value):
+                yield f"{path}.{keyword} is no UID".lstrip(".")
+
+
+def _code_item(item: Dataset, path: str, declared: set[str]) -> Iterator[str]:
+    scheme = str(item.get("CodingSchemeDesignator") or "")
+    value = str(item.get("CodeValue") or item.get("LongCodeValue") or "")
+    if not value or not item.get("CodeMeaning") or not scheme:
+        yield f"{path}: a code without value, scheme or meaning"
+    elif scheme not in SCHEMES and not (scheme.startswith("99") and scheme in declared):
+        yield f"{path}: the coding scheme {scheme} is unknown, and the object doesn't declare it"
+    elif path.endswith("MeasurementUnitsCodeSequence"):
+        if scheme != "UCUM":
+            yield f"{path}: a unit that isn't UCUM's"
+        elif quantity(value) is None:
+            yield f"{path}: {value} is no UCUM unit"

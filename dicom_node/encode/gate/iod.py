@@ -1,0 +1,90 @@
+"""The attributes that PS3.3 requires of each kind of object, by the standard's own tables (iods.json)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset
+
+_SEQUENCES_CHECKED_ELSEWHERE = ("PerFrameFunctionalGroupsSequence", "ContentSequence")
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    return dict(json.loads(Path(__file__).with_name("iods.json").read_text()))
+
+
+@cache
+def _rules(sop_class_uid: str) -> dict[str, dict[str, str]] | None:
+    """Keyword to type by path; top-level attributes only of modules that the IOD makes mandatory."""
+    modules = _tables()["sop_classes"].get(sop_class_uid)
+    if modules is None:
+        return None
+    rules: dict[str, dict[str, str]] = {}
+    for module, usage in modules.items():
+        for path, attributes in _tables()["modules"].get(module, {}).items():
+            if path or usage == "M":
+                rules.setdefault(path, {}).update(attributes)
+    return rules
+
+
+def iod_faults(ds: Dataset) -> Iterator[str]:
+    """Attributes of type 1 that are missing or empty, of type 2 that are missing, and broken conditions."""
+    rules = _rules(str(ds.get("SOPClassUID")))
+    if rules is None:
+        yield "the SOP class is none that results may have"
+        return
+    yield from _walk(ds, "", rules)
+    for condition, keyword, why in _CONDITIONS:
+        if condition(ds) and ds.get(keyword) in (None, ""):
+            yield f"{keyword} is missing: {why}"
+
+
+def _walk(ds: Dataset, path: str, rules: dict[str, dict[str, str]]) -> Iterator[str]:
+    for keyword, kind in rules.get(path, {}).items():
+        place = f"{path}.{keyword}".lstrip(".")
+        if keyword not in ds:
+            yield f"{place} is missing (type {kind})"
+        elif kind == "1" and ds.get_item(keyword).value in (None, "", b"", []):
+            yield f"{place} is empty (type 1)"
+    for keyword in {
+        name.removeprefix(f"{path}.".lstrip(".")).split(".")[0] for name in rules if _below(name, path)
+    }:
+        if keyword in ds and keyword not in _SEQUENCES_CHECKED_ELSEWHERE:
+            for item in ds[keyword].value or ():
+                yield from _walk(item, f"{path}.{keyword}".lstrip("."), rules)
+
+
+def _below(name: str, path: str) -> bool:
+    return name != path and (not path or name.startswith(f"{path}."))
+
+
+def _several_samples(ds: Dataset) -> bool:
+    return int(ds.get("SamplesPerPixel") or 1) > 1
+
+
+def _lossy(ds: Dataset) -> bool:
+    return str(ds.get("LossyImageCompression") or "00") == "01"
+
+
+def _has_pixels(ds: Dataset) -> bool:
+    return "Rows" in ds
+
+
+def _is_secondary_capture(ds: Dataset) -> bool:
+    return str(ds.SOPClassUID).startswith("1.2.840.10008.5.1.4.1.1.7")
+
+
+_CONDITIONS: tuple[tuple[Callable[[Dataset], bool], str, str], ...] = (
+    (_several_samples, "PlanarConfiguration", "there are several samples a pixel (C.7.6.3.1.3)"),
+    (_lossy, "LossyImageCompressionRatio", "the image was compressed with loss (C.7.6.1.1.5)"),
+    (_lossy, "LossyImageCompressionMethod", "the image was compressed with loss (C.7.6.1.1.5)"),
+    (_has_pixels, "PhotometricInterpretation", "there are pixels"),
+    (_has_pixels, "BitsAllocated", "there are pixels"),
+    (_is_secondary_capture, "BurnedInAnnotation", "a picture says whether it names the patient"),
+)
+"""Conditional attributes (types 1C and 2C) whose conditions results can meet."""

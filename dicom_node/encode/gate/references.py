@@ -1,0 +1,84 @@
+"""What an object refers to: that it exists, is of the stated class, and is listed where the standard asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydicom import Dataset
+
+from dicom_node.encode.context import EncodeContext, EncodedObject
+from dicom_node.encode.gate.codes import walk
+from dicom_node.encode.gate.frames import FrameGroups
+
+_ELSEWHERE = ("PredecessorDocumentsSequence", "ReferencedStudySequence", "RTReferencedStudySequence")
+"""Sequences that may refer to what isn't at hand: earlier results, and studies as such."""
+
+
+def known_instances(objects: Sequence[EncodedObject], context: EncodeContext) -> dict[str, Dataset]:
+    """Everything that a result may refer to, by UID: its sources, and the job's other results."""
+    sources = (ds for headers in context.sources.values() for ds in headers)
+    return {str(ds.SOPInstanceUID): ds for ds in (*sources, *(obj.ds for obj in objects))}
+
+
+def reference_faults(
+    ds: Dataset, frames: Sequence[FrameGroups], known: Mapping[str, Dataset]
+) -> Iterator[str]:
+    """References to what doesn't exist or is of another class, and those that no list of evidence holds."""
+    listed = _listed(ds)
+    for path, item in walk(ds):
+        if "ReferencedSOPInstanceUID" not in item or any(part in path for part in _ELSEWHERE):
+            continue
+        yield from _one(
+            path, str(item.get("ReferencedSOPClassUID")), str(item.ReferencedSOPInstanceUID), known
+        )
+        if "ContentSequence" in path and str(item.ReferencedSOPInstanceUID) not in listed:
+            yield f"{path}: the referenced instance isn't in the document's evidence"
+    for source in sorted({source[:2] for frame in frames for source in frame.sources}):
+        yield from _one("SourceImageSequence", *source, known)
+        if listed and source[1] not in listed:
+            yield "SourceImageSequence: the referenced image isn't in ReferencedSeriesSequence"
+    yield from _series(ds, known)
+
+
+def _one(path: str, sop_class_uid: str, sop_instance_uid: str, known: Mapping[str, Dataset]) -> Iterator[str]:
+    target = known.get(sop_instance_uid)
+    if target is None:
+        yield f"{path}: refers to an instance that is neither a source nor a result of the job"
+    elif str(target.SOPClassUID) != sop_class_uid:
+        yield f"{path}: the referenced instance is of another SOP class"
+
+
+def _series_items(ds: Dataset) -> Iterator[tuple[Dataset, list[Dataset]]]:
+    studies = (
+        *(ds.get("CurrentRequestedProcedureEvidenceSequence") or ()),
+        *(ds.get("PertinentOtherEvidenceSequence") or ()),
+    )
+    for series in (
+        *(ds.get("ReferencedSeriesSequence") or ()),
+        *(s for study in studies for s in study.get("ReferencedSeriesSequence") or ()),
+    ):
+        held = (
+            series.get("ReferencedInstanceSequence")
+            or series.get("ReferencedSOPSequence")
+            or series.get("ReferencedImageSequence")
+            or ()
+        )
+        yield series, list(held)
+
+
+def _listed(ds: Dataset) -> set[str]:
+    return {str(item.ReferencedSOPInstanceUID) for _, held in _series_items(ds) for item in held}
+
+
+def _series(ds: Dataset, known: Mapping[str, Dataset]) -> Iterator[str]:
+    for series, held in _series_items(ds):
+        uid = str(series.get("SeriesInstanceUID"))
+        members = [
+            known[str(item.ReferencedSOPInstanceUID)]
+            for item in held
+            if str(item.ReferencedSOPInstanceUID) in known
+        ]
+        if not held:
+            yield "a referenced series lists no instance"
+        if any(str(member.SeriesInstanceUID) != uid for member in members):
+            yield "an instance is listed under another series than its own"

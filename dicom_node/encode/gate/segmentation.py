@@ -1,0 +1,109 @@
+"""Segmentations: numbers of segments, counts of frames, dimension indices, and the pixels themselves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.gate.frames import FrameGroups
+from dicom_node.encode.gate.geometry import slices_of, volume_of
+from dicom_node.findings import Segmentation
+
+_COMPARED = 400
+"""Frames whose pixels are compared with the mask, spread evenly where there are more."""
+
+
+def segmentation_faults(ds: Dataset, frames: Sequence[FrameGroups]) -> Iterator[str]:
+    """Faults that no validator sees from the attributes alone."""
+    numbers = [int(item.get("SegmentNumber") or 0) for item in ds.get("SegmentSequence") or ()]
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield "segment numbers aren't 1, 2, 3, …"
+    labels = [str(item.get("SegmentLabel")) for item in ds.get("SegmentSequence") or ()]
+    if len(set(labels)) != len(labels):
+        yield "two segments have the same label"
+    for item in ds.get("SegmentSequence") or ():
+        if item.get("SegmentAlgorithmType") != "MANUAL" and not item.get("SegmentAlgorithmName"):
+            yield "SegmentAlgorithmName is missing in a segment that no person drew"
+        if ("TrackingID" in item) != ("TrackingUID" in item):
+            yield "TrackingID and TrackingUID don't come together"
+    if int(ds.get("NumberOfFrames") or 0) != len(frames):
+        yield "NumberOfFrames isn't the number of per-frame items"
+    if ds.get("SegmentationType") != "LABELMAP":
+        unknown = {frame.segment for frame in frames} - set(numbers)
+        if unknown:
+            yield "frames refer to segments that aren't described"
+    yield from dimension_faults(ds, frames)
+
+
+def dimension_faults(ds: Dataset, frames: Sequence[FrameGroups]) -> Iterator[str]:
+    """Dimension Index Values: one for each dimension, none twice, and ordered as what they index."""
+    dimensions = [int(item.DimensionIndexPointer) for item in ds.get("DimensionIndexSequence") or ()]
+    organizations = {
+        str(item.DimensionOrganizationUID) for item in ds.get("DimensionOrganizationSequence") or ()
+    }
+    used = {str(item.get("DimensionOrganizationUID")) for item in ds.get("DimensionIndexSequence") or ()}
+    if used - organizations:
+        yield "a dimension belongs to an organization that isn't declared"
+    if any(len(frame.indices) != len(dimensions) for frame in frames):
+        yield "DimensionIndexValues don't have one value for each dimension"
+        return
+    if len({frame.indices for frame in frames}) != len(frames):
+        yield "two frames have the same DimensionIndexValues"
+    for place, pointer in enumerate(dimensions):
+        meanings: dict[int, set[object]] = defaultdict(set)
+        for frame in frames:
+            meanings[frame.indices[place]].add(frame.segment if pointer == 0x0062000B else frame.position)
+        if any(len(found) > 1 for found in meanings.values()):
+            yield "one dimension index stands for several segments or positions"
+        if sorted(meanings) != list(range(1, len(meanings) + 1)):
+            yield "dimension indices aren't 1, 2, 3, …"
+
+
+def pixel_faults(
+    ds: Dataset, frames: Sequence[FrameGroups], finding: Segmentation, context: EncodeContext
+) -> Iterator[str]:
+    """Compares the frames' own pixels with what was found, at the positions that the frames state."""
+    volume = volume_of(ds, context)
+    if (
+        volume is None
+        or ds.get("SegmentationType") != "BINARY"
+        or ds.file_meta.TransferSyntaxUID.is_compressed
+    ):
+        return
+    size = int(ds.Rows) * int(ds.Columns)
+    packed = np.frombuffer(ds.PixelData, dtype=np.uint8)
+    if len(packed) * 8 < size * len(frames):
+        yield "PixelData is shorter than its frames"
+        return
+    slices = slices_of(frames, volume)
+    chosen = sorted({int(at) for at in np.linspace(0, len(frames) - 1, _COMPARED)}) if frames else []
+    other = sum(
+        not _same(packed, at, size, _expected(finding, frames[at].segment, slices[at])) for at in chosen
+    )
+    if other:
+        yield f"{other} frames hold other pixels than were found at their positions"
+    shown = {(frame.segment, k) for frame, k in zip(frames, slices, strict=True)}
+    if len(shown) != len(frames):
+        yield "a segment has two frames at one position"
+
+
+def _expected(finding: Segmentation, segment: int | None, k: int | None) -> NDArray[np.bool_] | None:
+    if segment is None or k is None or not 1 <= segment <= len(finding.segments):
+        return None
+    if finding.array.ndim == 3:
+        return np.asarray(finding.array[k] == segment)
+    layer = finding.array[segment - 1, k]
+    return np.asarray(layer >= 0.5) if layer.dtype.kind == "f" else np.asarray(layer, dtype=bool)
+
+
+def _same(packed: NDArray[np.uint8], at: int, size: int, expected: NDArray[np.bool_] | None) -> bool:
+    if expected is None:
+        return False
+    first = at * size
+    bits = np.unpackbits(packed[first // 8 : (first + size + 7) // 8], bitorder="little")
+    return bool(np.array_equal(bits[first % 8 : first % 8 + size].view(bool), expected.ravel()))
