@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dicom_node.encode.context import EncodeContext, EncodedObject
 from dicom_node.encode.gate import check
 from dicom_node.encode.sc import picture, picture_of_no_result
+from dicom_node.encode.schemes import declare_schemes
 from dicom_node.encode.seg import segmentation
 from dicom_node.encode.sr import report, report_of_no_result
 from dicom_node.findings import Finding, NotApplicable, Segmentation
@@ -36,8 +37,7 @@ def encode(findings: Sequence[Finding], context: EncodeContext) -> list[EncodedO
         objects.append(report(findings, objects, context))
     if "sc" in context.outputs:
         objects.append(picture(findings, context))
-    check(objects, context, findings)
-    return objects
+    return _passed(objects, context, findings)
 
 
 def encode_no_result(reason: str, context: EncodeContext) -> list[EncodedObject]:
@@ -55,5 +55,14 @@ def encode_no_result(reason: str, context: EncodeContext) -> list[EncodedObject]
         objects.append(report_of_no_result(reason, context))
     if "sc" in context.outputs or not objects:
         objects.append(picture_of_no_result(reason, context))
-    check(objects, context)
+    return _passed(objects, context)
+
+
+def _passed(
+    objects: list[EncodedObject], context: EncodeContext, findings: Sequence[Finding] = ()
+) -> list[EncodedObject]:
+    """The objects, with what all of them need, past the gate."""
+    for one in objects:
+        declare_schemes(one.ds)
+    check(objects, context, findings)
     return objects

@@ -67,13 +67,13 @@ def travel(folder: Path, sources: list[Path], labels: list[str]) -> Case:
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, ChestTruth]:
     folder = tmp_path_factory.mktemp("phantom")
     truth = write_chest(folder / "images")
-    return travel(folder, sorted((folder / "images").iterdir()), ["Left lung", "Right lung"]), truth
+    return travel(folder, sorted((folder / "images").iterdir()), ["Right lung", "Left lung"]), truth
 
 
 @pytest.fixture(scope="module")
 def chest(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
     sources = sorted((shared_data / "ct_chest_cmb_crc").glob("*.dcm"))
-    return travel(tmp_path_factory.mktemp("chest"), sources, ["Left lung", "Right lung"])
+    return travel(tmp_path_factory.mktemp("chest"), sources, ["Right lung", "Left lung"])
 
 
 @pytest.fixture(scope="module")
