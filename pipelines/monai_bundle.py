@@ -88,6 +88,8 @@ class BundleOptions(Options):
 class MonaiBundle(Pipeline):
     """One bundle: its segments, and the volume of each."""
 
+    name, version, title = "monai_bundle", "0", "MONAI bundle"
+    """Of the class; an instance has its bundle's own."""
     options_type = BundleOptions
     options: BundleOptions
 
