@@ -79,6 +79,8 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
 
 @pytest.fixture(scope="session")
 def small_ct(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A sound CT series of four small slices, feet to head; its first voxel lies at (-10, -20, 30)."""
+    """A sound CT of four small slices with a piece of bone; its first voxel lies at (-10, -20, 30)."""
     grid = axial_grid((4, 16, 24), (2.0, 0.5, 0.75), centre=(-1.375, -16.25, 33.0))
-    return write_series(np.full(grid.shape, 40.0), grid, tmp_path_factory.mktemp("small_ct"), "CT")
+    array = np.full(grid.shape, 40.0)
+    array[1:3, 4:8, 6:12] = 700.0
+    return write_series(array, grid, tmp_path_factory.mktemp("small_ct"), "CT")

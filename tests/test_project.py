@@ -6,14 +6,19 @@ import ast
 import os
 import re
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import pydicom
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from dicom_node.config import load
+
 ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
 
 PERMISSIVE = {
     "0BSD",
@@ -130,10 +135,27 @@ def test_no_committed_file_holds_a_path_of_a_machine_or_where_packages_come_from
 
 
 def test_the_commands_that_the_readme_names_exist() -> None:
-    named = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text()))
+    named = set(re.findall(r"(?:`|^    )make ([a-z]+)", README, re.MULTILINE))
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= named
     assert named <= targets
+
+
+def test_the_pipeline_and_the_route_of_the_readme_work(
+    tmp_path: Path, small_ct: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    code, route = (re.search(rf"```{kind}\n(.*?)```", README, re.DOTALL)[1] for kind in ("python", "yaml"))
+    (tmp_path / "my_file.py").write_text(code)
+    pipelines = "pipelines: {bone: {use: 'my_file:Bone'}, lung: {use: 'pipelines.ct_lung:CtLung'}}\n"
+    destinations = "destinations: {pacs: {ae_title: PACS, host: 127.0.0.1, port: 104}}\n"
+    conf = tmp_path / "conf.yaml"
+    conf.write_text(pipelines + destinations + route)
+    assert [one.run for one in load(conf, pipelines=True).routes] == ["lung"]
+    command = [sys.executable, "-m", "dicom_node", "run", "bone", small_ct[0].parent, "--config", conf]
+    subprocess.run([*command, "--output", tmp_path / "out"], check=True, capture_output=True, timeout=120)
+    kinds = {pydicom.dcmread(path).Modality for path in (tmp_path / "out").rglob("*.dcm")}
+    assert "SEG" in kinds
 
 
 @pytest.mark.parametrize("script", [".ci/run", "scripts/install-debian.sh"])
