@@ -159,7 +159,7 @@ def segment_lungs(
     progress(0.3)
     airways = _airways(hu, inner, spacing)
     air_hu = float(np.median(hu[airways])) if airways.any() else None
-    near = _grown(airways, WALL_MM, spacing)
+    near = _grown(airways, max(WALL_MM, 1.5 * max(spacing[1:])), spacing)
     progress(0.4)
     spaces = _large_spaces(inner & ~near, hu, spacing)
     if spaces is None:
