@@ -26,7 +26,7 @@ from dicom_node.encode.content import (
     uid_reference,
 )
 from dicom_node.encode.context import EncodeContext
-from dicom_node.encode.outlines import key_slice, outlines
+from dicom_node.encode.outlines import key_slice, outlines, simplified
 from dicom_node.encode.segments import tracking_id_of
 from dicom_node.encode.uids import tracking_uid
 from dicom_node.findings import Code, Finding, Measurement, Segment, Segmentation
@@ -170,7 +170,7 @@ def _section(mask: Segmentation, segment_number: int, context: EncodeContext) ->
     drawn = coordinates(
         _SOURCE,
         "POLYLINE",
-        [(float(x), float(y)) for x, y in lines[0]],
+        [(float(x), float(y)) for x, y in simplified(lines[0])],
         image(_SOURCE, source, SELECTED_FROM, frames=[frame.number] if frame.number else ()),
         INFERRED_FROM,
     )

@@ -13,19 +13,18 @@ def key_slice(mask: NDArray[np.bool_]) -> int | None:
     return int(areas.argmax()) if areas.any() else None
 
 
-def outlines(section: NDArray[np.bool_], tolerance: float = 0.4) -> list[NDArray[np.float64]]:
+def outlines(section: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """Closed outlines of a (rows, columns) mask, longest first.
 
     Args:
         section: the mask of one slice.
-        tolerance: pixels by which an outline may be simplified.
 
     Returns:
         (n, 2) arrays of (column, row), first point repeated at the end, with the top left corner of the
         first pixel at 0, 0, as in DICOM's image coordinates (PS3.3 C.18.6.1.2).
     """
     padded = np.pad(section.astype(np.float32), 1)
-    found = [_simplified(line, tolerance) for line in _contours(padded)]
+    found = _contours(padded)
     closed = [line[:, ::-1] - 0.5 for line in found if len(line) >= 4]
     return sorted(closed, key=lambda line: -_length(line))
 
@@ -38,5 +37,6 @@ def _contours(image: NDArray[np.float32]) -> list[NDArray[np.float64]]:
     return list(measure.find_contours(image, 0.5))  # type: ignore[no-untyped-call]  # scikit-image is untyped
 
 
-def _simplified(line: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+def simplified(line: NDArray[np.float64], tolerance: float = 0.4) -> NDArray[np.float64]:
+    """An outline with fewer points, none of the old ones farther from it than the tolerance in pixels."""
     return np.asarray(measure.approximate_polygon(line, tolerance))  # type: ignore[no-untyped-call]  # untyped too

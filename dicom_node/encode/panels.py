@@ -101,7 +101,7 @@ def panel(
     draw = ImageDraw.Draw(picture)
     for mask in masks:
         for number, segment in enumerate(mask.segments, start=1):
-            for line in outlines(mask.mask(number)[k], tolerance=0.3):
+            for line in outlines(mask.mask(number)[k]):
                 draw.line(view.place(line), fill=color_of(segment, number), width=3, joint="curve")
     _annotate(draw, context.volumes[role], view, f"image {source.ds.get('InstanceNumber', k + 1)}")
     return picture

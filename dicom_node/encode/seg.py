@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import cache
 
 from pydicom import Dataset
 from pydicom.uid import SegmentationStorage
 
 from dicom_node.encode.common import (
-    code_sequence,
+    code_item,
     mark,
     new_object,
     series_references,
 )
 from dicom_node.encode.context import EncodeContext, EncodedObject
-from dicom_node.encode.explicit import dataset_bytes, element, item, raw_sequence
+from dicom_node.encode.explicit import dataset_bytes, element, item, raw_sequence, text_element, uid_element
 from dicom_node.encode.masks import Patch, pack, patches
 from dicom_node.encode.planes import Plane, Planes, planes_of
 from dicom_node.encode.segments import segment_items
@@ -134,27 +135,30 @@ def _derivation(plane: Plane) -> bytes:
     """Derivation image macro (PS3.3 C.7.6.16.2.6)."""
     if plane.source is None or plane.frame is None:
         return b""
-    source = Dataset()
-    source.PurposeOfReferenceCodeSequence = code_sequence(_SOURCE_IMAGE)
-    source.ReferencedSOPClassUID = plane.source.SOPClassUID
-    source.ReferencedSOPInstanceUID = plane.source.SOPInstanceUID
-    if plane.frame.number is not None:
-        source.ReferencedFrameNumber = plane.frame.number
-    source.SpatialLocationsPreserved = "YES"
-    derivation = Dataset()
-    derivation.DerivationCodeSequence = code_sequence(_SEGMENTATION)
-    derivation.SourceImageSequence = [source]
-    groups = Dataset()
-    groups.DerivationImageSequence = [derivation]
-    return dataset_bytes(groups)
+    source = (
+        uid_element("ReferencedSOPClassUID", str(plane.source.SOPClassUID))
+        + uid_element("ReferencedSOPInstanceUID", str(plane.source.SOPInstanceUID))
+        + (
+            b""
+            if plane.frame.number is None
+            else text_element("ReferencedFrameNumber", str(plane.frame.number))
+        )
+        + text_element("SpatialLocationsPreserved", "YES")
+        + element("PurposeOfReferenceCodeSequence", item(_code(_SOURCE_IMAGE)))
+    )
+    derivation = element("SourceImageSequence", item(source))
+    derivation += element("DerivationCodeSequence", item(_code(_SEGMENTATION)))
+    return element("DerivationImageSequence", item(derivation))
+
+
+@cache
+def _code(code: Code) -> bytes:
+    return dataset_bytes(code_item(code))
 
 
 def _position(plane: Plane) -> bytes:
-    position = Dataset()
-    position.ImagePositionPatient = list(plane.position)
-    groups = Dataset()
-    groups.PlanePositionSequence = [position]
-    return dataset_bytes(groups)
+    position = text_element("ImagePositionPatient", "\\".join(str(value) for value in plane.position))
+    return element("PlanePositionSequence", item(position))
 
 
 def _content(number: int, rank: int) -> bytes:

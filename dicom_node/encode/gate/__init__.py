@@ -13,6 +13,7 @@ from pydicom import Dataset
 
 from dicom_node.encode.context import EncodeContext, EncodedObject
 from dicom_node.encode.gate.codes import code_faults
+from dicom_node.encode.gate.drawing import outline_faults
 from dicom_node.encode.gate.frames import frame_groups
 from dicom_node.encode.gate.geometry import geometry_faults
 from dicom_node.encode.gate.identity import identity_faults, uniqueness_faults
@@ -42,6 +43,8 @@ def check(objects: Sequence[EncodedObject], context: EncodeContext, findings: Se
     for obj in objects:
         mask = next(masks, None) if obj.kind == "seg" else None
         faults += [f"{obj.kind}: {fault}" for fault in _faults(obj.ds, context, known, mask)]
+        if obj.ds.get("Modality") == "SR":
+            faults += [f"{obj.kind}: {fault}" for fault in outline_faults(obj.ds, findings, context)]
     if faults:
         raise GateRefused("; ".join(dict.fromkeys(faults)))
 
