@@ -16,16 +16,18 @@ _FOLDERS_KEPT_OPEN = 64
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-@contextmanager
-def storing() -> Iterator[None]:
+class storing:  # noqa: N801 - reads as a verb: `with storing():`; a generator would cost thrice as much
     """Turns what the file system refuses into OutOfResources: none of it is the object's fault."""
-    try:
-        yield
-    except OSError as error:
-        what = (
-            "the disk is full" if error.errno in _FULL else f"the spool can't be written ({error.strerror})"
-        )
-        raise OutOfResources(what) from error
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raises OutOfResources in an OSError's place."""
+        if isinstance(error, OSError):
+            full = error.errno in _FULL
+            what = "the disk is full" if full else f"the spool can't be written ({error.strerror})"
+            raise OutOfResources(what) from error
 
 
 def sync_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ from struct import pack
 
 from pydicom.uid import UID
 
-from dicom_node.spool.elements import FileBytes, Unreadable, walk
+from dicom_node.spool.elements import FileBytes, Form, Unreadable, walk
 
 PREAMBLE = 132
 """Bytes of the preamble and of "DICM"."""
@@ -45,7 +45,7 @@ def read_file_meta(fd: int) -> FileMeta:
     if os.pread(fd, 4, PREAMBLE - 4) != b"DICM":
         raise Unreadable("no DICM prefix")
     wanted = frozenset((_META_CLASS, _META_INSTANCE, _META_SYNTAX))
-    found, end = walk(FileBytes(fd), PREAMBLE, wanted, last=_END, big=False, implicit=False)
+    found, end = walk(FileBytes(fd), PREAMBLE, wanted, last=_END, form=Form())
     return FileMeta(
         sop_class_uid=found.get(_META_CLASS, ""),
         sop_instance_uid=found.get(_META_INSTANCE, ""),

@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from dicom_node.spool.elements import DeflatedBytes, FileBytes, walk
+from dicom_node.spool.elements import DeflatedBytes, FileBytes, Form, walk
 
+PRIVATE_GE = "1.2.840.113619.5.2"
+"""GE's private transfer syntax: implicit VR little endian, but for the pixels."""
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+_EXPLICIT = Form()
+_FORMS = {
+    str(ImplicitVRLittleEndian): Form(implicit=True),
+    str(ExplicitVRBigEndian): Form(big=True),
+    PRIVATE_GE: Form(implicit=True),
+}
 _WANTED = frozenset((_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES))
 
 
@@ -40,7 +48,6 @@ def identify(fd: int, offset: int, transfer_syntax_uid: str) -> Identity:
         0 if deflated else offset,
         _WANTED,
         last=_SERIES,
-        big=transfer_syntax_uid == ExplicitVRBigEndian,
-        implicit=transfer_syntax_uid == ImplicitVRLittleEndian,
+        form=_FORMS.get(transfer_syntax_uid, _EXPLICIT),
     )
     return Identity(*(found.get(tag, "") for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)))

@@ -7,14 +7,11 @@ have said. While the process lives it holds a lock, so that anybody can tell whe
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import threading
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -132,7 +129,7 @@ def owner_alive(folder: Path, owner: str) -> bool:
 
 def encode(event: ReceiverEvent) -> bytes:
     """A happening as a line; members that are None are left out."""
-    return json.dumps(asdict(event, dict_factory=_without_none), default=_plain).encode() + b"\n"
+    return _adapter().dump_json(event, exclude_none=True) + b"\n"
 
 
 def decode(line: bytes) -> ReceiverEvent | None:
@@ -146,11 +143,3 @@ def decode(line: bytes) -> ReceiverEvent | None:
 @cache
 def _adapter() -> TypeAdapter[ReceiverEvent]:
     return TypeAdapter(ReceiverEvent)
-
-
-def _without_none(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in members if value is not None}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else dict(value)
