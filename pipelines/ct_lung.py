@@ -78,7 +78,7 @@ AIR_TOLERANCE_HU = 40.0
 SMALLEST_ML = 100.0
 """Smaller air spaces are no lung (one lung of a grown person holds a litre or more)."""
 SHARP_KERNEL = re.compile(
-    r"LUNG|BONE|EDGE|DETAIL|SHARP|^[BHJUDQ][A-Z]?(4[6-9]|[5-9]\d)|^FC(0?[3-9]|5\d|8\d)$|^(D|E|L|Y[A-D])$"
+    r"LUNG|BONE|EDGE|DETAIL|SHARP|^[BHJUDQ][A-Z]?(4[6-9]|[5-9]\d)|^FC[58]\d$|^(D|E|L|Y[A-D])$"
 )
 """GE's names, Siemens' from B46 or Bl46, Canon's FC50 and FC80 families, Philips' letters."""
 

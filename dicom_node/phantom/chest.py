@@ -40,7 +40,7 @@ class Ellipsoid:
     def inside(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tests (..., 3) points."""
         scaled = (points - np.asarray(self.centre)) / np.asarray(self.semi_axes)
-        return np.asarray((scaled**2).sum(-1) <= 1)
+        return np.asarray(np.einsum("...n,...n", scaled, scaled) <= 1)
 
     @property
     def ml(self) -> float:
@@ -69,7 +69,8 @@ class Tube:
         start, along = np.asarray(self.start), np.subtract(self.end, self.start)
         away = points - start
         share = np.clip(away @ along / (along @ along), 0, 1)
-        return np.asarray(((away - share[..., None] * along) ** 2).sum(-1) <= self.radius**2)
+        away -= share[..., None] * along
+        return np.asarray(np.einsum("...n,...n", away, away) <= self.radius**2)
 
 
 Shape = Ellipsoid | Tube
@@ -216,6 +217,7 @@ def _planes(grid: Grid, item: Shape) -> Iterator[tuple[tuple[int, slice, slice],
     lower = np.maximum(np.floor(index.min(0)), 0).astype(int)
     upper = np.minimum(np.ceil(index.max(0)) + 1, grid.shape).astype(int)
     rows, columns = np.meshgrid(*map(np.arange, lower[1:], upper[1:]), indexing="ij")
+    first = grid.to_patient(np.stack([np.zeros_like(rows), rows, columns], axis=-1))
     for k in range(lower[0], upper[0]):
         window = (k, slice(lower[1], upper[1]), slice(lower[2], upper[2]))
-        yield window, grid.to_patient(np.stack([np.full_like(rows, k), rows, columns], axis=-1))
+        yield window, first + k * grid.affine[:3, 0]
