@@ -87,7 +87,8 @@ def accepted(
     }
     results = primitive.presentation_context_definition_results_list
     with intelligible(peer):
-        agreed = [cx for cx in negotiate_as_requestor(list(contexts), results, answered) if cx.result == 0]
+        negotiated = negotiate_as_requestor(list(contexts), results, answered)
+    agreed = [cx for cx in negotiated if cx.result == 0 and cx.transfer_syntax]
     if not agreed:
         raise NothingAccepted(f"{name_of(peer)} accepts nothing of what we proposed")
     limit = next(

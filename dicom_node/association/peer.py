@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicom_node.errors import PeerUnavailable
 
@@ -44,7 +44,9 @@ def intelligible(peer: Peer) -> Iterator[None]:
         yield
     except (
         ArithmeticError,
+        AssertionError,
         AttributeError,
+        BytesLengthException,
         EOFError,
         InvalidDicomError,
         LookupError,

@@ -44,7 +44,8 @@ class Message:
     @property
     def status(self) -> int:
         """Status (0000,0900) of a response; 0xFFFF, which no service defines, where it gives none."""
-        return int(self.command.get("Status", 0xFFFF))
+        status = self.command.get("Status")
+        return status if isinstance(status, int) else 0xFFFF
 
     def data_set(self) -> Dataset:
         """The decoded data set; empty where there is none."""
@@ -169,7 +170,10 @@ class Association:
     def _command(self, encoded: bytes) -> Dataset:
         with intelligible(self.peer):
             command = decode(BytesIO(encoded), True, True)
-            _ = command.CommandField, command.CommandDataSetType
+            for element in command:  # decodes it
+                _ = element.value
+            if "CommandField" not in command or "CommandDataSetType" not in command:
+                raise EOFError
             return command
 
     def _by_id(self, context_id: int) -> PresentationContext:
