@@ -35,8 +35,17 @@ from dicom_node.findings import (
     Text,
 )
 from dicom_node.geometry import Frame, Grid, Volume
-from dicom_node.models import check_weights, find_weights, load_weights, model_folder, shared
-from dicom_node.terms import ABSENT, MILLILITRE, PRESENT, VOLUME, segment_for
+from dicom_node.heat import ClassActivation
+from dicom_node.models import (
+    check_weights,
+    find_weights,
+    load_weights,
+    model_folder,
+    model_revision,
+    shared,
+)
+from dicom_node.slices import KeySlice, evenly, key_slices, montage
+from dicom_node.terms import ABSENT, MILLILITRE, PRESENT, VOLUME, concept_for, segment_for
 
 
 class Options(BaseModel):
@@ -162,6 +171,7 @@ __all__ = [
     "Algorithm",
     "BadInput",
     "Case",
+    "ClassActivation",
     "Classification",
     "Code",
     "Detection",
@@ -171,6 +181,7 @@ __all__ = [
     "Grid",
     "Heatmap",
     "Input",
+    "KeySlice",
     "Measurement",
     "ModelFailed",
     "ModelUnavailable",
@@ -184,9 +195,14 @@ __all__ = [
     "Text",
     "Volume",
     "check_weights",
+    "concept_for",
+    "evenly",
     "find_weights",
+    "key_slices",
     "load_weights",
     "model_folder",
+    "model_revision",
+    "montage",
     "segment_for",
     "shared",
 ]

@@ -1,7 +1,15 @@
 """Models on disk: found by path or name, pinned, checked against their checksums, shared when loaded."""
 
 from dicom_node.models.shared import shared
-from dicom_node.models.store import STORE_VARIABLE, Manifest, ModelStore, model_folder, store_root
+from dicom_node.models.store import (
+    STORE_VARIABLE,
+    Manifest,
+    ModelStore,
+    find_folder,
+    model_folder,
+    model_revision,
+    store_root,
+)
 from dicom_node.models.weights import check_weights, find_weights, load_weights
 
 __all__ = [
@@ -9,9 +17,11 @@ __all__ = [
     "Manifest",
     "ModelStore",
     "check_weights",
+    "find_folder",
     "find_weights",
     "load_weights",
     "model_folder",
+    "model_revision",
     "shared",
     "store_root",
 ]

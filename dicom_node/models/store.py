@@ -52,9 +52,7 @@ class ModelStore:
     def folder(self, name: str) -> Path:
         """The folder of a name, which need not exist. Raises ModelUnavailable for what is no name."""
         if not NAME.fullmatch(name):
-            raise ModelUnavailable(
-                f"{name!r} is neither a model's folder nor a name of letters, digits, '._-'"
-            )
+            raise ModelUnavailable(f"{name!r} is no name of a model: letters, digits and '._-', at most 64")
         return self.root / name
 
     def add(self, name: str, source: Path, *, origin: str, revision: str | None = None) -> Manifest:
@@ -100,12 +98,7 @@ def model_folder(model: str | Path, revision: str | None = None) -> Path:
     Raises:
         ModelUnavailable: it is not there, has another revision, or a file is missing or changed.
     """
-    folder = Path(model) if Path(model).is_dir() else ModelStore(store_root()).folder(str(model))
-    if not folder.is_dir():
-        raise ModelUnavailable(
-            f"there is no model {str(model)!r}: no such folder, and the store {folder.parent} holds none; "
-            f"`dicom-node models pull` brings one"
-        )
+    folder = find_folder(model)
     if (folder / MANIFEST).exists():
         manifest = read_manifest(folder)
         verify(folder, manifest)
@@ -117,6 +110,34 @@ def model_folder(model: str | Path, revision: str | None = None) -> Path:
             f"the model {folder.name!r} is of revision {found or 'unknown'}, and conf.yaml pins {revision}"
         )
     return folder
+
+
+def find_folder(model: str | Path) -> Path:
+    """The folder of a model, its bytes unchecked. Raises ModelUnavailable where there is none."""
+    if Path(model).is_dir():
+        return Path(model)
+    root = store_root()
+    if NAME.fullmatch(str(model)) and (root / str(model)).is_dir():
+        return root / str(model)
+    raise ModelUnavailable(
+        f"there is no model {str(model)!r}: no such folder, and the store {root} holds none of that name; "
+        f"`dicom-node models pull` brings one"
+    )
+
+
+def model_revision(model: str | Path) -> str:
+    """What tells a model's bytes from another's: its manifest's revision, else a digest of names and sizes.
+
+    "unknown" where the model isn't there; `model_folder` says so.
+    """
+    try:
+        folder = find_folder(model)
+        if (folder / MANIFEST).exists():
+            return read_manifest(folder).revision[:12]
+    except ModelUnavailable:
+        return "unknown"
+    sizes = {path.relative_to(folder).as_posix(): str(path.stat().st_size) for path in model_files(folder)}
+    return digest_of(sizes)[:12]
 
 
 def read_manifest(folder: Path) -> Manifest:

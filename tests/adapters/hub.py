@@ -1,0 +1,127 @@
+"""Tiny Hugging Face models with random weights, saved to folders as the hub would have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers as hf
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "bos_token": "[BOS]", "eos_token": "[EOS]"}
+SENTENCE = "the a lung left right measures ml no nodule is seen volume of : . , 0 1 2 3 4 5 6 7 8 9"
+VOCABULARY = {word: number for number, word in enumerate((*SENTENCE.split(), *SPECIAL.values()))}
+
+
+def image_processor(size: int = 32) -> Any:
+    return hf.ViTImageProcessor(size={"height": size, "width": size})
+
+
+def tokenizer(longest: int = 16) -> Any:
+    made = Tokenizer(models.WordLevel(VOCABULARY, unk_token=SPECIAL["unk_token"]))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single="[BOS] $A [EOS]",
+        special_tokens=[(token, VOCABULARY[token]) for token in ("[BOS]", "[EOS]")],
+    )
+    return hf.PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=longest, **SPECIAL)
+
+
+def saved(folder: Path, model: Any, *processors_: Any) -> Path:
+    for part in (model, *processors_):
+        part.save_pretrained(folder)
+    return folder
+
+
+def classifier(folder: Path, labels: tuple[str, ...] = ("nodule", "effusion"), *, multi: bool = True) -> Path:
+    """A ResNet whose last layer says the mean grey of the picture, and its contrary."""
+    torch.manual_seed(0)
+    config = hf.ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 8],
+        depths=[1, 1],
+        num_channels=3,
+        id2label=dict(enumerate(labels)),
+        label2id={label: n for n, label in enumerate(labels)},
+        problem_type="multi_label_classification" if multi else "single_label_classification",
+    )
+    return saved(folder, hf.ResNetForImageClassification(config), image_processor())
+
+
+def clip(folder: Path) -> Path:
+    torch.manual_seed(0)
+    text = {
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 16,
+    }
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 8,
+    }
+    made = hf.CLIPModel(hf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
+    processor = hf.CLIPProcessor(
+        image_processor=hf.CLIPImageProcessor(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        ),
+        tokenizer=tokenizer(),
+    )
+    return saved(folder, made, processor)
+
+
+def detector(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = hf.YolosConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=[32, 32],
+        patch_size=8,
+        num_detection_tokens=6,
+        id2label={0: "nodule", 1: "fracture"},
+        label2id={"nodule": 0, "fracture": 1},
+    )
+    processor = hf.YolosImageProcessor(size={"height": 32, "width": 32})
+    return saved(folder, hf.YolosForObjectDetection(config), processor)
+
+
+def sam(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = hf.SamConfig(
+        vision_config={
+            "hidden_size": 16,
+            "output_channels": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 64,
+            "patch_size": 16,
+            "mlp_dim": 16,
+            "window_size": 2,
+            "global_attn_indexes": [0],
+            "num_pos_feats": 8,
+        },
+        prompt_encoder_config={
+            "hidden_size": 16,
+            "image_size": 64,
+            "patch_size": 16,
+            "mask_input_channels": 4,
+        },
+        mask_decoder_config={
+            "hidden_size": 16,
+            "mlp_dim": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "iou_head_hidden_dim": 16,
+        },
+    )
+    images = hf.SamImageProcessor(size={"longest_edge": 64}, pad_size={"height": 64, "width": 64})
+    return saved(folder, hf.SamModel(config), hf.SamProcessor(images))
