@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dicom_node.complete.quiet import Wait, quiet_time, settle_time
+from dicom_node.complete.quiet import quiet_time, settle_time
 from dicom_node.config.models import CompletionConfig
 from dicom_node.records import AssociationEvidence, AssociationOutcome, Evidence, Verdict
+
+RESOLUTION = 0.001
+"""Seconds; less is not waited for."""
 
 
 def judge(evidence: Evidence, policy: CompletionConfig, now: datetime) -> Verdict:
@@ -48,7 +51,7 @@ class _Waiting:
 
     def until(self, left: float, complete: Verdict, reason: str) -> Verdict:
         """The verdict once `left` seconds are over, and a waiting one before."""
-        if left <= 0:
+        if left < RESOLUTION:
             return complete
         return Verdict(
             complete=False,
@@ -112,22 +115,20 @@ def _unreleased(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
 
 def _released(evidence: Evidence, waiting: _Waiting) -> Verdict:
     """Rows 4 and 5: everything was released; the geometry decides how long to wait."""
-    policy = waiting.policy
+    settle = settle_time(evidence.returns, waiting.policy)
     ended = [one.ended_at for one in evidence.associations if one.ended_at is not None]
-    since_end = min((waiting.since(moment) for moment in ended), default=float("inf"))
+    settling = settle.seconds - min((waiting.since(moment) for moment in ended), default=float("inf"))
     if evidence.geometry.whole and not evidence.sender_open and not evidence.reopened:
-        wait = settle_time(evidence.returns, policy)
+        why = f" ({settle.why})" if settle.why else ""
         reason = f"released, and {evidence.geometry.reason}"
-        done = Verdict(complete=True, evidence="geometry", reason=_and(reason, wait))
-        return waiting.until(
-            wait.seconds - since_end, done, _and(f"{reason}; settling {wait.seconds:g} s", wait)
-        )
-    wait = quiet_time(evidence.pauses, policy)
+        done = Verdict(complete=True, evidence="geometry", reason=reason + why)
+        return waiting.until(settling, done, f"{reason}; settling {settle.seconds:g} s{why}")
+    quiet = quiet_time(evidence.pauses, waiting.policy)
     unsure = _unsure(evidence)
-    reason = f"{unsure}; quiet for {wait.seconds:.1f} s ({wait.why})"
-    done = Verdict(complete=True, evidence="quiet", reason=reason)
-    left = max(wait.seconds - waiting.since(evidence.last_image_at), policy.settle - since_end)
-    return waiting.until(left, done, f"{unsure}; waiting {wait.seconds:.1f} s of quiet ({wait.why})")
+    passed = f"{unsure}; quiet for {quiet.seconds:.1f} s ({quiet.why})"
+    done = Verdict(complete=True, evidence="quiet", reason=passed)
+    left = max(quiet.seconds - waiting.since(evidence.last_image_at), settling)
+    return waiting.until(left, done, f"{unsure}; waiting {quiet.seconds:.1f} s of quiet ({quiet.why})")
 
 
 def _unsure(evidence: Evidence) -> str:
@@ -137,10 +138,6 @@ def _unsure(evidence: Evidence) -> str:
     if evidence.reopened:
         return f"{evidence.geometry.reason}, but late images have come before"
     return f"{evidence.geometry.reason}, but a sender of the series has another association open"
-
-
-def _and(reason: str, wait: Wait) -> str:
-    return f"{reason} ({wait.why})" if wait.why else reason
 
 
 def _open(evidence: Evidence) -> list[AssociationEvidence]:

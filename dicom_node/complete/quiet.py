@@ -33,16 +33,17 @@ def quantile(sample: Sequence[float], fraction: float) -> float:
 def quiet_time(pauses: Sequence[float], policy: CompletionConfig) -> Wait:
     """How long after the last image a sender counts as done, where nothing else decides."""
     if len(pauses) < ENOUGH:
-        return Wait(policy.quiet, f"{len(pauses)} past pauses are known, so the configured time counts")
+        seconds = min(policy.quiet, policy.ceiling)
+        return Wait(seconds, f"{len(pauses)} past pauses are known, so the configured time counts")
     usual = quantile(pauses, QUANTILE)
-    seconds = min(max(FACTOR * usual, policy.quiet_min), policy.quiet_max)
+    seconds = min(max(FACTOR * usual, policy.quiet_min), policy.quiet_max, policy.ceiling)
     return Wait(seconds, f"99 in 100 of {len(pauses)} past pauses lasted at most {usual:.1f} s")
 
 
 def settle_time(returns: Sequence[float], policy: CompletionConfig) -> Wait:
-    """How long after a release with whole geometry a sender might still come back with the same series."""
+    """How long after its release a sender might still come back with more of the same series."""
     if not returns:
-        return Wait(policy.settle, "")
+        return Wait(min(policy.settle, policy.ceiling), "")
     longest = max(returns)
-    seconds = min(max(FACTOR * longest, policy.settle), policy.quiet_max)
+    seconds = min(max(FACTOR * longest, policy.settle), policy.quiet_max, policy.ceiling)
     return Wait(seconds, f"this sender has come back to a series after up to {longest:.1f} s")

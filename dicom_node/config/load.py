@@ -23,7 +23,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 def load(path: Path, *, pipelines: bool = False) -> Config:
     """Reads and checks conf.yaml.
 
-    `node.data` is made absolute, from the file's folder; `${NAME}` in `node.database` is replaced by the
+    Paths are made absolute, from the file's folder; `${NAME}` in `node.database` is replaced by the
     environment's variable; the file's folder is put at the end of `sys.path`, for a site's own pipelines.
 
     Args:
@@ -47,8 +47,18 @@ def load(path: Path, *, pipelines: bool = False) -> Config:
         faults += _pipeline_faults(document.content)
     if faults or config is None:
         raise FaultyConfigError(document.place(faults), path)
-    data = folder / config.node.data.expanduser()
-    return config.model_copy(update={"node": config.node.model_copy(update={"data": data})})
+    return _anchored(config, folder)
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    """The same configuration with absolute paths."""
+    node = config.node.model_copy(update={"data": folder / config.node.data.expanduser()})
+    receive = config.receive
+    if receive.tls is not None:
+        given = {name: getattr(receive.tls, name) for name in ("certificate", "key", "authorities")}
+        paths = {name: folder / path.expanduser() for name, path in given.items() if path is not None}
+        receive = receive.model_copy(update={"tls": receive.tls.model_copy(update=paths)})
+    return config.model_copy(update={"node": node, "receive": receive})
 
 
 def _validated(document: Document, faults: list[Fault]) -> Config | None:

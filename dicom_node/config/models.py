@@ -2,61 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dicom_node.config.faults import FaultyConfigError
-from dicom_node.config.problems import EXPANDED
-from dicom_node.config.when import ALWAYS, AllOf, AnyOf, Condition, NotOf, Test, parse_when
+from dicom_node.config.types import AETitle, Device, Network, Port, Seconds, When
+from dicom_node.config.when import ALWAYS
 
-
-def _ae_title(value: str) -> str:
-    """PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash or control character."""
-    if not re.fullmatch(r"[ -\[\]-~]{1,16}", value.strip()):
-        raise ValueError("an AE title has 1 to 16 ASCII characters, and no backslash")
-    return value.strip()
-
-
-def _network(value: str) -> str:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError as error:
-        try:
-            wider = ipaddress.ip_network(value, strict=False)
-        except ValueError:
-            raise ValueError(
-                "a network is written like 192.168.10.0/24, one machine like 192.168.10.7"
-            ) from error
-        raise ValueError(f'has host bits set; did you mean "{wider}"?') from error
-    return value
-
-
-def _device(value: str) -> str:
-    if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", value):
-        raise ValueError('a device is "cpu", "cuda:0", "cuda:1", …')
-    return value
-
-
-def _when(value: object) -> Condition:
-    """Conditions as conf.yaml writes them, or as they were parsed before."""
-    if isinstance(value, Test | AllOf | AnyOf | NotOf):
-        return value
-    try:
-        return parse_when(value)
-    except FaultyConfigError as error:
-        raise PydanticCustomError(EXPANDED, "conditions can't be read", {EXPANDED: error.faults}) from error
-
-
-AETitle = Annotated[str, AfterValidator(_ae_title)]
-Network = Annotated[str, AfterValidator(_network)]
-Device = Annotated[str, AfterValidator(_device)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(ge=0)]
 Output = Literal["seg", "sr", "sc"]
 
 
@@ -176,7 +129,8 @@ class RouteConfig(Section):
     """Which series go to which pipeline, and where the results go."""
 
     name: str
-    when: Annotated[Condition, PlainValidator(_when)] = ALWAYS
+    when: When = ALWAYS
+    """Conditions on the series; all must hold."""
     run: str
     send: tuple[str, ...] = ()
     priority: int = 0

@@ -11,6 +11,7 @@ Scalar = str | int | float | bool
 Comparable = float | date | time | bool
 
 _AGE = re.compile(r"^\s*(\d{1,3})([DWMY])\s*$", re.IGNORECASE)
+_CLOCK = re.compile(r"^(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.\d+)?)?)?$")
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 
 
@@ -56,9 +57,11 @@ def _date(value: object) -> date | None:
 def _time(value: object) -> time | None:
     if isinstance(value, time):
         return value
-    digits = re.sub(r":", "", str(value)).split(".")[0]
+    found = _CLOCK.match(str(value).strip())
+    if found is None:
+        return None
+    hour, minute, second = (int(part or 0) for part in found.groups())
     try:
-        hour, minute, second = (int((digits + "0000")[at : at + 2]) for at in (0, 2, 4))
         return time(hour, minute, second)
     except ValueError:
         return None

@@ -106,7 +106,7 @@ Check = Equals | Between | Matches | Contains | Present | Either | Both | Unlike
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Term:
     """One subject, one check."""
 
     subject: Subject
@@ -134,7 +134,7 @@ class NotOf:
     condition: Condition
 
 
-Condition = Test | AllOf | AnyOf | NotOf
+Condition = Term | AllOf | AnyOf | NotOf
 
 ALWAYS = AllOf()
 CHECKS = ("min", "max", "matches", "contains", "present", "not")
@@ -149,7 +149,7 @@ _SORTS: dict[str, Sort] = {
 
 
 def parse_when(raw: object) -> Condition:
-    """Parses what stands under `when:`. Raises FaultyConfigError with every fault, its paths from `when:` on."""
+    """Parses what stands under `when:`. Raises FaultyConfigError with every fault, paths from `when:` on."""
     parser = _Parser()
     condition = parser.conditions(raw, ())
     if parser.faults:
@@ -189,7 +189,7 @@ class _Parser:
         if subject is None:
             return ALWAYS
         check = self._check(value, subject, path)
-        return Test(subject, check) if check is not None else ALWAYS
+        return Term(subject, check) if check is not None else ALWAYS
 
     def _subject(self, key: str, path: KeyPath) -> Subject | None:
         if key in FACTS:

@@ -21,7 +21,7 @@ from dicom_node.config.when import (
     NotOf,
     Present,
     Subject,
-    Test,
+    Term,
     Unlike,
 )
 from dicom_node.records import SeriesFacts
@@ -35,7 +35,7 @@ SHOWN_CHARACTERS = 200
 def weigh(condition: Condition, facts: SeriesFacts) -> Weighed:
     """Whether a condition holds for a series, with all its parts weighed, also where one decides."""
     match condition:
-        case Test(subject, check):
+        case Term(subject, check):
             values = look_up(subject, facts)
             return Weighed(says(subject.name, check), _holds(check, values, subject), _shown(values))
         case AllOf(conditions):
