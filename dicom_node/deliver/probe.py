@@ -1,0 +1,158 @@
+"""What a destination accepts, by asking: negotiation alone, and one C-ECHO; nothing is sent or stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+
+from pydicom import Dataset
+from pydicom.uid import (
+    UID,
+    BasicTextSRStorage,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    EncapsulatedPDFStorage,
+    EnhancedSRStorage,
+    ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    KeyObjectSelectionDocumentStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    ParametricMapStorage,
+    RLELossless,
+    RTStructureSetStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+from pynetdicom.presentation import build_context
+
+from dicom_node.association import MAX_CONTEXTS, NothingAccepted, Peer, associate
+from dicom_node.deliver.contexts import TRANSCODABLE, Form
+from dicom_node.deliver.status import meaning
+from dicom_node.errors import PeerRefused
+
+LABEL_MAP = UID("1.2.840.10008.5.1.4.1.1.66.7")
+"""Label Map Segmentation Storage, which pydicom does not name yet."""
+RESULT_CLASSES = (
+    SegmentationStorage,
+    LABEL_MAP,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+    BasicTextSRStorage,
+    SecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
+    ParametricMapStorage,
+    RTStructureSetStorage,
+    EncapsulatedPDFStorage,
+)
+"""The storage SOP classes that results may have."""
+RESULT_SYNTAXES = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    RLELossless,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+)
+"""The transfer syntaxes that results may have: all of them lossless."""
+OUTPUT_CLASSES: dict[str, tuple[str, ...]] = {
+    "seg": (SegmentationStorage,),
+    "sr": (Comprehensive3DSRStorage,),
+    "sc": (SecondaryCaptureImageStorage,),
+}
+"""What the names in a destination's `outputs` stand for."""
+_SHORT = {
+    ExplicitVRLittleEndian: "explicit",
+    ImplicitVRLittleEndian: "implicit",
+    DeflatedExplicitVRLittleEndian: "deflated",
+    RLELossless: "RLE",
+    JPEGLSLossless: "JPEG-LS",
+    JPEG2000Lossless: "JPEG 2000",
+}
+VERIFICATION = UID("1.2.840.10008.1.1")
+STORAGE_COMMITMENT = UID("1.2.840.10008.1.20.1")
+_C_ECHO_RQ = 0x0030
+"""Command Field (0000,0100), PS3.7 9.3.5.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a destination can do for us."""
+
+    forms: frozenset[Form]
+    """SOP class and transfer syntax of each form that it takes."""
+    storage_commitment: bool
+    """It offers the Storage Commitment Push Model (PS3.4 annex J)."""
+    echo_seconds: float | None
+    """How long a C-ECHO took, the association included; None: it does not offer C-ECHO."""
+
+    def takes(self, output: str) -> bool:
+        """Whether it takes an output ("seg", "sr", "sc") uncompressed, as it is or rewritten."""
+        classes = OUTPUT_CLASSES[output]
+        return any(Form(uid, syntax) in self.forms for uid in classes for syntax in TRANSCODABLE)
+
+
+def accepted_contexts(
+    peer: Peer,
+    calling_ae_title: str,
+    sop_class_uids: Iterable[str] = RESULT_CLASSES,
+    transfer_syntax_uids: Iterable[str] = RESULT_SYNTAXES,
+) -> frozenset[Form]:
+    """Which forms a peer takes, each asked for in a context by itself.
+
+    Raises:
+        PeerUnavailable: no association. PeerRefused: rejected for good.
+    """
+    forms = [Form(*form) for form in product(sop_class_uids, transfer_syntax_uids)]
+    accepted: set[Form] = set()
+    for start in range(0, len(forms), MAX_CONTEXTS):
+        contexts = [build_context(*form) for form in forms[start : start + MAX_CONTEXTS]]
+        try:
+            with associate(peer, calling_ae_title, contexts) as assoc:
+                accepted |= {Form(str(cx.abstract_syntax), cx.transfer_syntax[0]) for cx in assoc.contexts}
+        except NothingAccepted:
+            continue
+    return frozenset(accepted)
+
+
+def echo(peer: Peer, calling_ae_title: str) -> float:
+    """Seconds that an association with a C-ECHO took (PS3.4 annex A).
+
+    Raises:
+        PeerUnavailable: no answer. PeerRefused: it does not offer C-ECHO, or answers with a failure.
+    """
+    began = time.monotonic()
+    command = Dataset()
+    command.CommandField, command.AffectedSOPClassUID = _C_ECHO_RQ, VERIFICATION
+    with associate(peer, calling_ae_title, [build_context(VERIFICATION)]) as assoc:
+        status = assoc.ask(assoc.contexts[0], command).status
+    if status != 0:
+        raise PeerRefused(f"it answered a C-ECHO with {status:04X}: {meaning(status).text}")
+    return time.monotonic() - began
+
+
+def short_name(transfer_syntax_uid: str) -> str:
+    """How a table names one of RESULT_SYNTAXES."""
+    return _SHORT[UID(transfer_syntax_uid)]
+
+
+def probe(peer: Peer, calling_ae_title: str) -> Abilities:
+    """All that a destination can do for us. Raises what `accepted_contexts` raises."""
+    forms = accepted_contexts(peer, calling_ae_title)
+    offered = accepted_contexts(
+        peer, calling_ae_title, [VERIFICATION, STORAGE_COMMITMENT], [ImplicitVRLittleEndian]
+    )
+    verifies = Form(VERIFICATION, ImplicitVRLittleEndian) in offered
+    return Abilities(
+        forms=forms,
+        storage_commitment=Form(STORAGE_COMMITMENT, ImplicitVRLittleEndian) in offered,
+        echo_seconds=echo(peer, calling_ae_title) if verifies else None,
+    )

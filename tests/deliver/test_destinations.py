@@ -1,0 +1,102 @@
+"""`dicom-node destinations test`, and what it learns from real peers without sending anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+from typer.testing import CliRunner, Result
+
+from dicom_node.cli.destinations import destinations
+from dicom_node.deliver.contexts import Form
+from dicom_node.deliver.probe import LABEL_MAP, accepted_contexts, echo, probe
+from dicom_node.errors import PeerRefused, PeerUnavailable
+from tests.deliver.objects import destination
+from tests.deliver.scps import PICTURES_ONLY, picky_storescp, scp
+from tests.peers import free_port
+from tests.peers.orthanc import Orthanc
+
+
+def test_orthanc_takes_everything_and_commits(tmp_path: Path) -> None:
+    with Orthanc(tmp_path / "pacs") as pacs:
+        abilities = probe(destination(pacs.dicom_port), "NODE")
+        assert pacs.count() == 0
+    for sop_class in (SegmentationStorage, LABEL_MAP, Comprehensive3DSRStorage, SecondaryCaptureImageStorage):
+        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless):
+            assert Form(sop_class, syntax) in abilities.forms
+    assert abilities.storage_commitment
+    assert abilities.echo_seconds is not None
+    assert 0 < abilities.echo_seconds < 5
+    assert all(abilities.takes(output) for output in ("seg", "sr", "sc"))
+
+
+def test_a_peer_of_pictures_alone_is_seen_through(tmp_path: Path) -> None:
+    profile = tmp_path / "storescp.cfg"
+    profile.write_text(PICTURES_ONLY)
+    with picky_storescp(tmp_path / "received", "-xf", str(profile), "PicturesOnly") as (port, _process):
+        abilities = probe(destination(port), "NODE")
+        assert accepted_contexts(destination(port), "NODE", [SegmentationStorage]) == frozenset()
+    assert abilities.forms == {
+        Form(SecondaryCaptureImageStorage, ExplicitVRLittleEndian),
+        Form(SecondaryCaptureImageStorage, ImplicitVRLittleEndian),
+    }
+    assert abilities.takes("sc")
+    assert not abilities.takes("seg")
+    assert not abilities.storage_commitment
+    assert abilities.echo_seconds is None
+
+
+def test_a_peer_without_c_echo_and_one_that_is_away() -> None:
+    with scp(lambda _event: 0) as port, pytest.raises(PeerRefused):
+        echo(destination(port), "NODE")
+    with pytest.raises(PeerUnavailable, match="connection refused"):
+        probe(destination(free_port()), "NODE")
+
+
+def run(folder: Path, peers: str, *names: str) -> Result:
+    config = folder / "conf.yaml"
+    config.write_text(f"destinations:\n{peers}")
+    return CliRunner().invoke(destinations, ["test", *names, "--config", str(config)])
+
+
+@pytest.fixture(autouse=True)
+def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dicom_node.cli.destinations.log.configure", lambda **_settings: None)
+    monkeypatch.setattr("dicom_node.cli.destinations.console.width", 160)
+
+
+def line(name: str, port: int) -> str:
+    return f"  {name}: {{ae_title: PACS, host: 127.0.0.1, port: {port}, timeout: 5}}\n"
+
+
+def test_the_command_explains_each_destination(tmp_path: Path) -> None:
+    profile = tmp_path / "storescp.cfg"
+    profile.write_text(PICTURES_ONLY)
+    with (
+        Orthanc(tmp_path / "pacs") as pacs,
+        picky_storescp(tmp_path / "received", "-xf", str(profile), "PicturesOnly") as (port, _process),
+    ):
+        peers = line("pacs", pacs.dicom_port) + line("pictures", port) + line("gone", free_port())
+        good, all_of_them = run(tmp_path, peers, "pacs"), run(tmp_path, peers)
+    assert good.exit_code == 0
+    assert "storage commitment: offered" in good.output
+    assert "C-ECHO: answered after" in good.output
+    assert all_of_them.exit_code == 1
+    assert "connection refused" in all_of_them.output
+    assert "seg is in `outputs`, but it takes no Segmentation Storage" in all_of_them.output
+    assert "C-ECHO: not offered" in all_of_them.output
+
+
+def test_a_name_that_is_not_configured(tmp_path: Path) -> None:
+    result = run(tmp_path, line("pacs", 104), "pasc")
+    assert result.exit_code == 2
+    assert "pasc" in result.output
+    assert "pacs" in result.output
