@@ -133,7 +133,7 @@ def _place(stored: Stored, plane: Plane, out: Pixels) -> None:
         np.multiply(values, np.float32(plane.slope), out=out, casting="unsafe")
         out += np.float32(plane.intercept)
     if padding is not None:
-        out[padding] = AIR_HU
+        np.putmask(out, padding, AIR_HU)
 
 
 def _significant(stored: Stored, encoding: Encoding) -> Stored:
@@ -152,6 +152,8 @@ def _padding_mask(values: Stored, plane: Plane) -> NDArray[np.bool_] | None:
     lowest, highest = plane.encoding.padding
     if highest * plane.slope + plane.intercept >= AIR_HU:
         return None
+    if lowest == highest:
+        return np.asarray(values == lowest)
     return np.asarray((values >= lowest) & (values <= highest))
 
 
@@ -159,9 +161,13 @@ def _check_range(values: Stored, plane: Plane, padding: NDArray[np.bool_] | None
     """Raises _Overflow where a rescaled value doesn't fit int16; looks at pixels only where it may not."""
     encoding, intercept = plane.encoding, int(plane.intercept)
     bits = encoding.bits_stored
-    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if encoding.signed else (0, (1 << bits) - 1)
-    if low + intercept >= -32768 and high + intercept <= 32767:
+    stated = (-(1 << bits - 1), (1 << bits - 1) - 1) if encoding.signed else (0, (1 << bits) - 1)
+    if _fits(stated[0], stated[1], intercept) or _fits(int(values.min()), int(values.max()), intercept):
         return
     real = values if padding is None else values[~padding]
-    if real.size and (int(real.min()) + intercept < -32768 or int(real.max()) + intercept > 32767):
+    if real.size and not _fits(int(real.min()), int(real.max()), intercept):
         raise _Overflow
+
+
+def _fits(lowest: int, highest: int, intercept: int) -> bool:
+    return lowest + intercept >= -32768 and highest + intercept <= 32767

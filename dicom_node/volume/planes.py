@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.errors import BadInput
 from dicom_node.geometry import Frame
 from dicom_node.headers import ODD_VALUES
+from dicom_node.volume.scan import scan
 from dicom_node.volume.stacks import Slice
 
 _KEYWORDS = (
@@ -28,6 +31,10 @@ _KEYWORDS = (
     "RealWorldValueMappingSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _TAGS: list[Any] = [Tag(keyword) for keyword in _KEYWORDS]
+_WANTED = {int(Tag(keyword)): keyword for keyword in _KEYWORDS}
+_FULL_PARSER_ONLY = frozenset(int(Tag(keyword)) for keyword in _KEYWORDS if keyword.endswith("Sequence"))
+_NUMBERS = {"US": "<H", "US or SS": "<H", "UL": "<I", "FD": "<d", "FL": "<f"}
+"""How binary numbers stand in a little endian file, by value representation; the others are text."""
 
 SPLIT_KEYWORDS = (
     "StackID",
@@ -107,56 +114,91 @@ def planes_of(path: Path) -> list[Plane]:
 
     Raises:
         BadInput: what it says of its image can't be understood.
+        OSError: the file can't be read.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with path.open("rb") as file:
-                ds = dcmread(file, force=True, stop_before_pixels=True, specific_tags=_TAGS)
-                offset = file.tell()
-            if not ds.get("Rows") or not ds.get("Columns"):
-                return []
-            return list(_planes(path, ds, _encoding(ds, offset)))
+            return _planes_of(path)
         except ODD_VALUES as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise BadInput(f"an image header can't be understood: {error}") from error
 
 
-def _planes(path: Path, ds: Dataset, encoding: Encoding) -> Iterator[Plane]:
+def _planes_of(path: Path) -> list[Plane]:
+    scanned = scan(path, _WANTED, _FULL_PARSER_ONLY)
+    if scanned is not None:
+        fields = {_WANTED[tag]: _value(_WANTED[tag], content) for tag, content in scanned.values.items()}
+        header = _Attributes([fields])
+        syntax, offset, frames = UID(scanned.transfer_syntax_uid), scanned.offset, []
+    else:
+        with path.open("rb") as file:
+            ds = dcmread(file, force=True, stop_before_pixels=True, specific_tags=_TAGS)
+            offset = file.tell()
+        header, syntax, frames = _Attributes([ds]), _syntax(ds), _frames(ds)
+    if not header.get("Rows") or not header.get("Columns"):
+        return []
+    encoding = _encoding(header, syntax, offset)
+    if not frames:
+        numbers = range(1, encoding.frames + 1) if header.get("NumberOfFrames") else [None]
+        return [_plane(path, header, encoding, number) for number in numbers]
+    return [_plane(path, attributes, encoding, number) for number, attributes in enumerate(frames, start=1)]
+
+
+def _value(keyword: str, content: bytes) -> Any:
+    """Converts the bytes of a scanned element as pydicom would: a value, a list of them, or None."""
+    number = _NUMBERS.get(dictionary_VR(keyword))
+    if number is None:
+        text = content.decode("latin-1").strip("\0 ")
+        return [part.strip() for part in text.split("\\")] if "\\" in text else text
+    values = [value for (value,) in struct.iter_unpack(number, content)]
+    return values if len(values) > 1 else (values or [None])[0]
+
+
+def _syntax(ds: Dataset) -> UID:
+    """Transfer Syntax UID, or what pydicom found where the file doesn't say."""
+    stated = ds.file_meta.get("TransferSyntaxUID")
+    return UID(stated or (ImplicitVRLittleEndian if ds.original_encoding[0] else ExplicitVRLittleEndian))
+
+
+def _frames(ds: Dataset) -> list[_Attributes]:
+    """The attributes of each frame of an enhanced object; empty for any other."""
     if "PerFrameFunctionalGroupsSequence" not in ds:
-        for number in range(1, encoding.frames + 1):
-            yield _plane(path, ds, _Attributes([ds]), encoding, number if "NumberOfFrames" in ds else None)
-        return
+        return []
     shared = _groups(ds.get("SharedFunctionalGroupsSequence") or [Dataset()])
-    for number, item in enumerate(ds.PerFrameFunctionalGroupsSequence, start=1):
-        attributes = _Attributes([*_groups([item]), *shared, ds])
-        yield _plane(path, ds, attributes, encoding, number)
+    return [_Attributes([*_groups([item]), *shared, ds]) for item in ds.PerFrameFunctionalGroupsSequence]
 
 
 def _groups(items: Sequence[Dataset]) -> list[Dataset]:
     """Returns the data sets in which the attributes of functional groups stand (PS3.3 C.7.6.16)."""
-    sequences = [element for element in items[0] if element.VR == "SQ" and element.value]
-    return [
-        element.value[0]
-        for element in sequences
-        if not element.keyword.startswith(("Referenced", "Derivation"))
-    ]
+    groups = [element for element in items[0] if element.VR == "SQ" and element.value]
+    return [group.value[0] for group in groups if not group.keyword.startswith(("Referenced", "Derivation"))]
 
 
 class _Attributes:
-    """Looks a keyword up in several data sets, the nearest to the frame first."""
+    """Looks a keyword up in several headers, the nearest to the frame first."""
 
-    def __init__(self, datasets: Sequence[Dataset]) -> None:
-        self.datasets = datasets
+    def __init__(self, headers: Sequence[Mapping[str, Any] | Dataset]) -> None:
+        self.headers = headers
 
     def get(self, keyword: str) -> Any:
         """The first value that isn't empty, or None."""
-        for ds in self.datasets:
-            value = ds.get(keyword)
+        for header in self.headers:
+            value = header.get(keyword)
             if value is not None and value != "":
                 return value
         return None
+
+    def text(self, keyword: str) -> str:
+        """The value as text, empty where there is none."""
+        value = self.get(keyword)
+        return "" if value is None else str(value)
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """All values as text."""
+        value = self.get(keyword)
+        return (value,) if isinstance(value, str) else tuple(str(v) for v in value or ())
 
     def floats(self, keyword: str, count: int) -> tuple[float, ...] | None:
         """As many numbers as there must be, or None."""
@@ -169,56 +211,52 @@ class _Attributes:
         return (self.floats(keyword, 1) or (default,))[0]
 
 
-def _plane(path: Path, ds: Dataset, found: _Attributes, encoding: Encoding, number: int | None) -> Plane:
-    spacing = found.floats("PixelSpacing", 2) or found.floats("ImagerPixelSpacing", 2) or (1.0, 1.0)
+def _plane(path: Path, header: _Attributes, encoding: Encoding, number: int | None) -> Plane:
+    spacing = header.floats("PixelSpacing", 2) or header.floats("ImagerPixelSpacing", 2) or (1.0, 1.0)
     return Plane(
         path=path,
-        frame=Frame(str(ds.get("SOPClassUID", "")), str(ds.get("SOPInstanceUID", "")), number),
-        instance_number=int(found.number("InstanceNumber", 0)),
-        modality=str(ds.get("Modality") or ""),
-        image_type=tuple(str(v) for v in (found.get("FrameType") or found.get("ImageType") or ())),
-        frame_of_reference_uid=str(ds.get("FrameOfReferenceUID") or ""),
-        shape=(int(ds.Rows), int(ds.Columns)),
-        orientation=found.floats("ImageOrientationPatient", 6),
-        position=found.floats("ImagePositionPatient", 3),
+        frame=Frame(header.text("SOPClassUID"), header.text("SOPInstanceUID"), number),
+        instance_number=int(header.number("InstanceNumber", 0)),
+        modality=header.text("Modality"),
+        image_type=header.texts("FrameType") or header.texts("ImageType"),
+        frame_of_reference_uid=header.text("FrameOfReferenceUID"),
+        shape=(int(header.get("Rows")), int(header.get("Columns"))),
+        orientation=header.floats("ImageOrientationPatient", 6),
+        position=header.floats("ImagePositionPatient", 3),
         spacing=(spacing[0], spacing[1]),
-        thickness=found.number("SliceThickness", 0.0),
-        slope=found.number("RescaleSlope", 1.0),
-        intercept=found.number("RescaleIntercept", 0.0),
-        unit=str(found.get("Units") or found.get("RescaleType") or ""),
+        thickness=header.number("SliceThickness", 0.0),
+        slope=header.number("RescaleSlope", 1.0),
+        intercept=header.number("RescaleIntercept", 0.0),
+        unit=header.text("Units") or header.text("RescaleType"),
         encoding=encoding,
-        split={key: str(value) for key in SPLIT_KEYWORDS if (value := found.get(key)) is not None},
+        split={key: str(value) for key in SPLIT_KEYWORDS if (value := header.get(key)) is not None},
     )
 
 
-def _encoding(ds: Dataset, offset: int) -> Encoding:
-    bits = int(ds.get("BitsAllocated") or 16)
-    signed = bool(ds.get("PixelRepresentation", 0))
-    syntax = ds.file_meta.get("TransferSyntaxUID")
-    if syntax is None:
-        syntax = ImplicitVRLittleEndian if ds.original_encoding[0] else ExplicitVRLittleEndian
-    stored = int(ds.get("BitsStored") or bits)
+def _encoding(header: _Attributes, syntax: UID, offset: int) -> Encoding:
+    bits = int(header.number("BitsAllocated", 16))
+    signed = bool(header.number("PixelRepresentation", 0))
+    stored = int(header.number("BitsStored", bits))
     return Encoding(
-        transfer_syntax_uid=UID(syntax),
+        transfer_syntax_uid=syntax,
         offset=offset,
-        frames=max(int(ds.get("NumberOfFrames") or 1), 1),
-        samples=int(ds.get("SamplesPerPixel") or 1),
-        photometric=str(ds.get("PhotometricInterpretation") or "MONOCHROME2"),
+        frames=max(int(header.number("NumberOfFrames", 1)), 1),
+        samples=int(header.number("SamplesPerPixel", 1)),
+        photometric=header.text("PhotometricInterpretation") or "MONOCHROME2",
         bits_allocated=bits,
         bits_stored=stored,
-        high_bit=int(ds.get("HighBit") or stored - 1),
+        high_bit=int(header.number("HighBit", stored - 1)),
         signed=signed,
-        padding=_padding(ds, bits, signed),
+        padding=_padding(header, bits, signed),
     )
 
 
-def _padding(ds: Dataset, bits: int, signed: bool) -> tuple[int, int] | None:
+def _padding(header: _Attributes, bits: int, signed: bool) -> tuple[int, int] | None:
     """Returns the range of Pixel Padding Value and Range Limit (PS3.3 C.7.5.1.1.2) as stored values."""
-    value = ds.get("PixelPaddingValue")
-    if value is None or value == "":
+    value, limit = header.get("PixelPaddingValue"), header.get("PixelPaddingRangeLimit")
+    if value is None:
         return None
-    limit = ds.get("PixelPaddingRangeLimit")
-    ends = sorted(_as_stored(int(v), bits, signed) for v in (value, value if limit in (None, "") else limit))
+    ends = sorted(_as_stored(int(v), bits, signed) for v in (value, value if limit is None else limit))
     return ends[0], ends[1]
 
 
