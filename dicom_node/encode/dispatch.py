@@ -30,11 +30,15 @@ def encode(findings: Sequence[Finding], context: EncodeContext) -> list[EncodedO
     if refused:
         return encode_no_result(refused[0].reason, context)
     masks = [finding for finding in findings if isinstance(finding, Segmentation)]
-    objects = []
-    if "seg" in context.outputs:
-        objects += [segmentation(mask, context, index) for index, mask in enumerate(masks)]
+    segmentations: dict[int, EncodedObject] = {}
+    if "seg" in context.outputs:  # a mask without a voxel makes no object: an image has at least one frame
+        segmentations = {
+            index: segmentation(mask, context, index) for index, mask in enumerate(masks) if mask.array.any()
+        }
+    objects = list(segmentations.values())
     if "sr" in context.outputs:
-        objects.append(report(findings, objects, context))
+        encoded = {index: obj.ds for index, obj in segmentations.items()}
+        objects.append(report(findings, encoded, context))
     if "sc" in context.outputs:
         objects.append(picture(findings, context))
     return _passed(objects, context, findings)

@@ -6,7 +6,7 @@ same tracking UID: the section's area on the slice that shows the structure best
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydicom import Dataset
 
@@ -41,7 +41,7 @@ _LATERALITY = Code("272741003", "SCT", "Laterality")
 
 
 def measurement_groups(
-    findings: Sequence[Finding], segmentations: Sequence[Dataset], context: EncodeContext
+    findings: Sequence[Finding], segmentations: Mapping[int, Dataset], context: EncodeContext
 ) -> list[Dataset]:
     """The containers below "Imaging Measurements": segments in their order, then the whole image."""
     measurements = [finding for finding in findings if isinstance(finding, Measurement)]
@@ -49,7 +49,7 @@ def measurement_groups(
     groups: list[Dataset] = []
     grouped: set[str] = set()
     for index, mask in enumerate(masks):
-        encoded = segmentations[index] if index < len(segmentations) else None
+        encoded = segmentations.get(index)
         for segment_number, segment in enumerate(mask.segments, start=1):
             own = [each for each in measurements if each.segment == segment.label]
             grouped.add(segment.label)
@@ -69,31 +69,22 @@ def _segment_groups(
 ) -> list[Dataset]:
     segment = mask.segments[segment_number - 1]
     head = [*_tracking(tracking_id_of(segment, context), context), *_finding(segment)]
+    site = [*_site(segment), *_algorithm(context)]
     groups = []
     if encoded is not None:
         series = str(context.sources[mask.role][0].SeriesInstanceUID)
-        source = [
+        head_with_segment = [
+            *head,
             image(dcm("121191", "Referenced Segment"), encoded, segments=[segment_number]),
             uid_reference(dcm("121232", "Source series for segmentation"), series),
         ]
-        groups.append(_group(head, source, segment, measurements, "1411", context))
+        groups.append(container(_GROUP, [*head_with_segment, *site, *_numbers(measurements)], "1411"))
+    elif measurements:
+        groups.append(container(_GROUP, [*head, *site, *_numbers(measurements)], "1501"))
     section = _section(mask, segment_number, context)
     if section is not None:
-        extra = [section] if encoded is not None else [*_numbers(measurements), section]
-        groups.append(container(_GROUP, [*head, *_site(segment), *_algorithm(context), *extra], "1501"))
+        groups.append(container(_GROUP, [*head, *site, section], "1501"))
     return groups
-
-
-def _group(
-    head: Sequence[Dataset],
-    source: Sequence[Dataset],
-    segment: Segment,
-    measurements: Sequence[Measurement],
-    template: str,
-    context: EncodeContext,
-) -> Dataset:
-    site = _site(segment)
-    return container(_GROUP, [*head, *source, *site, *_algorithm(context), *_numbers(measurements)], template)
 
 
 def _image_group(measurements: Sequence[Measurement], context: EncodeContext) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 
 from pydicom import Dataset, dcmwrite
@@ -12,6 +13,7 @@ from dicom_node import __version__
 from dicom_node.encode.context import EncodedObject
 from dicom_node.encode.uids import uid
 
+_PIXEL_DATA = 0x7FE00010
 IMPLEMENTATION_CLASS_UID = UID(uid("implementation class", "dicom-node"))
 
 
@@ -28,7 +30,20 @@ def file_meta(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) ->
 
 
 def to_bytes(obj: EncodedObject) -> bytes:
-    """The object as a Part 10 file."""
+    """The object as a Part 10 file.
+
+    What is bytes already (the frames' groups, the pixels) stays as it is: the groups are written without
+    being parsed, and native pixel data is joined to the rest at the end.
+    """
+    joined = "PixelData" in obj.ds and not obj.ds.file_meta.TransferSyntaxUID.is_compressed
+    left_out = {_PIXEL_DATA} if joined else set()
+    rest = Dataset({tag: obj.ds.get_item(tag) for tag in obj.ds.keys() - left_out})
+    rest.file_meta = obj.ds.file_meta
+    rest.set_original_encoding(False, True, rest._character_set)  # private: the decoded form of (0008,0005)
     buffer = BytesIO()
-    dcmwrite(buffer, obj.ds, enforce_file_format=True)
-    return buffer.getvalue()
+    dcmwrite(buffer, rest, enforce_file_format=True)
+    if not joined:
+        return buffer.getvalue()
+    pixels = obj.ds["PixelData"]
+    head = struct.pack("<HH2sHI", 0x7FE0, 0x0010, pixels.VR.encode(), 0, len(pixels.value))
+    return b"".join((buffer.getvalue(), head, pixels.value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
@@ -40,20 +40,21 @@ DOUBTFUL = (
 
 
 def report(
-    findings: Sequence[Finding], objects: Sequence[EncodedObject], context: EncodeContext
+    findings: Sequence[Finding], segmentations: Mapping[int, Dataset], context: EncodeContext
 ) -> EncodedObject:
     """Makes the report of a job's findings.
 
     Args:
         findings: all of the job.
-        objects: the segmentations made from them, in the order of the findings; empty where the
-            report is made without them.
+        segmentations: the objects that were made of the masks among them, by their order; a mask
+            without one is reported without a reference.
         context: the job.
     """
-    segmentations = [obj.ds for obj in objects if obj.kind == "seg"]
     groups = measurement_groups(findings, segmentations, context)
     comments = [DOUBTFUL] if context.doubtful else []
-    return _document(context, groups, comments, segmentations, f"{context.title} (AI report)", "sr")
+    return _document(
+        context, groups, comments, list(segmentations.values()), f"{context.title} (AI report)", "sr"
+    )
 
 
 def report_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:

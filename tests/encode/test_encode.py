@@ -8,6 +8,7 @@ from datetime import timedelta, timezone
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
@@ -115,3 +116,10 @@ def test_a_name_in_any_character_set_arrives_unchanged(tmp_path: Path) -> None:
         header.PatientName = "Müller^Łucja=山田^太郎"
     for obj in encode(case.findings, case.context):
         assert str(read(to_bytes(obj)).PatientName) == "Müller^Łucja=山田^太郎"
+
+
+def test_an_empty_mask_makes_no_segmentation_but_its_measurements_arrive(small: Worked) -> None:
+    empty = replace(small.mask, array=np.zeros_like(small.mask.array))
+    objects = encode([empty, *small.findings[1:]], small.context)
+    assert [obj.kind for obj in objects] == ["sr", "sc"]
+    assert b"Volume" in to_bytes(objects[0])

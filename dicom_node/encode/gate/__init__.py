@@ -38,7 +38,7 @@ def check(objects: Sequence[EncodedObject], context: EncodeContext, findings: Se
         GateRefused: with every fault found.
     """
     known = known_instances(objects, context)
-    masks = iter([finding for finding in findings if isinstance(finding, Segmentation)])
+    masks = iter([one for one in findings if isinstance(one, Segmentation) and one.array.any()])
     faults = list(uniqueness_faults(objects))
     for obj in objects:
         mask = next(masks, None) if obj.kind == "seg" else None

@@ -14,6 +14,7 @@ from dicom_node.encode.gate.frames import FrameGroups
 from dicom_node.encode.gate.geometry import slices_of, volume_of
 from dicom_node.findings import Segmentation
 
+_SEGMENT_NUMBER = 0x0062000B
 _COMPARED = 400
 """Frames whose pixels are compared with the mask, spread evenly where there are more."""
 
@@ -56,12 +57,13 @@ def dimension_faults(ds: Dataset, frames: Sequence[FrameGroups]) -> Iterator[str
         yield "two frames have the same DimensionIndexValues"
     for place, pointer in enumerate(dimensions):
         meanings: dict[int, set[object]] = defaultdict(set)
+        by_segment = pointer == _SEGMENT_NUMBER
         for frame in frames:
-            meanings[frame.indices[place]].add(frame.segment if pointer == 0x0062000B else frame.position)
+            meanings[frame.indices[place]].add(frame.segment if by_segment else frame.position)
         if any(len(found) > 1 for found in meanings.values()):
             yield "one dimension index stands for several segments or positions"
-        if sorted(meanings) != list(range(1, len(meanings) + 1)):
-            yield "dimension indices aren't 1, 2, 3, …"
+        if not by_segment and sorted(meanings) != list(range(1, len(meanings) + 1)):
+            yield "dimension indices of positions aren't 1, 2, 3, …"
 
 
 def pixel_faults(
