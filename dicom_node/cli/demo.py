@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from dicom_node import log
@@ -68,7 +69,7 @@ def _show(shown: Shown, output: Path) -> None:
         delivered.add_row(str(ds.Modality), str(ds.SeriesNumber), str(ds.SeriesDescription))
     numbers = Table("measured", "of", "value", title="What was measured", title_justify="left")
     for one in shown.numbers:
-        numbers.add_row(one.name, one.of, f"{one.value:.1f} {one.unit}")
+        numbers.add_row(one.name, one.of, escape(f"{one.value:.1f} {one.unit}"))
     for table in (jobs, delivered, numbers):
         console.print(table)
     console.print("Pictures to look at:")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -76,6 +77,6 @@ def findings_table(findings: tuple[Finding, ...]) -> Table:
     table = Table("measured", "of", "value", "doubt")
     for one in findings:
         if isinstance(one, Measurement):
-            value = f"{one.value:.{one.digits}f} {one.unit.value}"
+            value = escape(f"{one.value:.{one.digits}f} {one.unit.value}")
             table.add_row(one.name.meaning, one.segment or "", value, one.doubt or "")
     return table

@@ -10,16 +10,13 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from dicom_node import log as logging_setup
 from dicom_node.errors import NodeError
-from dicom_node.node.coordinator import coordinate
-from dicom_node.node.site import Site, open_site
-from dicom_node.node.worker import Worker
-from dicom_node.receive import serve
 
 log = structlog.get_logger()
 
@@ -34,27 +31,53 @@ def main(role: str, index: int, config_path: Path) -> int:
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     threading.Thread(target=_report, args=(ready,), daemon=True).start()
     try:
-        with open_site(config_path) as site:
-            _run(role, index, site, ready, stop)
+        _ROLES[role](index, config_path, ready, stop)
     except NodeError as fault:
         log.error("process_cannot_run", error=str(fault))
         return 1
     return 0
 
 
-def _run(role: str, index: int, site: Site, ready: threading.Event, stop: threading.Event) -> None:
-    """Runs the role."""
-    if role == "receiver":
-        serve(site.config, site.spool, process_index=index, ready=ready.set, stop=stop)
-    elif role == "coordinator":
+def _receive(index: int, config_path: Path, ready: threading.Event, stop: threading.Event) -> None:
+    """A receiver: needs the configuration and the file system alone, and imports no more."""
+    from dicom_node.config import load
+    from dicom_node.node.folders import spool_folder
+    from dicom_node.receive import serve
+    from dicom_node.spool import Spool
+
+    config = load(config_path)
+    serve(config, Spool(spool_folder(config)), process_index=index, ready=ready.set, stop=stop)
+
+
+def _coordinate(_index: int, config_path: Path, ready: threading.Event, stop: threading.Event) -> None:
+    """The coordinator."""
+    from dicom_node.node.coordinator import coordinate
+    from dicom_node.node.site import open_site
+
+    with open_site(config_path) as site:
         coordinate(site, ready, stop)
-    else:
+
+
+def _work(index: int, config_path: Path, ready: threading.Event, stop: threading.Event) -> None:
+    """A worker."""
+    from dicom_node.node.site import open_site
+    from dicom_node.node.worker import Worker
+
+    with open_site(config_path) as site:
         Worker(site, index).work(ready, stop)
+
+
+_ROLES: dict[str, Callable[[int, Path, threading.Event, threading.Event], None]] = {
+    "receiver": _receive,
+    "coordinator": _coordinate,
+    "worker": _work,
+}
+"""Each role imports its own rooms only, so that receivers start at once and stay small."""
 
 
 def _end_with_supervisor() -> None:
     """Waits for the end of standard input, and then asks this process to stop."""
-    while sys.stdin.buffer.read(1):
+    while os.read(sys.stdin.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -15,9 +15,10 @@ import structlog
 from dicom_node.errors import Permanent, Transient
 from dicom_node.node.completing import sweep
 from dicom_node.node.delivering import deliver_due
+from dicom_node.node.folders import run_folder
 from dicom_node.node.housekeeping import keep_house
 from dicom_node.node.indexing import abort_orphans, read_journals, reconcile
-from dicom_node.node.site import Site, run_folder
+from dicom_node.node.site import Site
 from dicom_node.schedule import Ticker
 
 log = structlog.get_logger()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dicom_node.config import Config, load
 from dicom_node.ledger import Ledger
+from dicom_node.node.folders import database_url, run_folder, spool_folder
 from dicom_node.spool import Spool
 
 
@@ -28,16 +29,6 @@ class Site:
         return {name: frozenset(one.outputs) for name, one in self.config.destinations.items()}
 
 
-def database_url(config: Config) -> str:
-    """The ledger's URL: as configured, or SQLite in the data folder."""
-    return config.node.database or f"sqlite:///{config.node.data / 'ledger.sqlite'}"
-
-
-def run_folder(config: Config) -> Path:
-    """Where locks and marks of running processes are."""
-    return config.node.data / "run"
-
-
 def worker_name(index: int) -> str:
     """A worker's name: the same in its next life, so that it finds what it held."""
     return f"{socket.gethostname()}/{index}"
@@ -48,8 +39,9 @@ def open_site(config_path: Path) -> Iterator[Site]:
     """Opens a site. Raises ConfigError, Permanent or OSError where that can't be."""
     config = load(config_path)
     run_folder(config).mkdir(parents=True, exist_ok=True)
+    spool = Spool(spool_folder(config))
     ledger = Ledger(database_url(config))
     try:
-        yield Site(config, config_path, Spool(config.node.data / "spool"), ledger)
+        yield Site(config, config_path, spool, ledger)
     finally:
         ledger.close()

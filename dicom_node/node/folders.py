@@ -1,0 +1,22 @@
+"""Where a site's things are, derived from its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dicom_node.config import Config
+
+
+def database_url(config: Config) -> str:
+    """The ledger's URL: as configured, or SQLite in the data folder."""
+    return config.node.database or f"sqlite:///{config.node.data / 'ledger.sqlite'}"
+
+
+def spool_folder(config: Config) -> Path:
+    """Where images and results are."""
+    return config.node.data / "spool"
+
+
+def run_folder(config: Config) -> Path:
+    """Where locks and marks of running processes are."""
+    return config.node.data / "run"
