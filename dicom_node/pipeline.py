@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dicom_node.drafts import checked_text, foreign_modality, template_sentences
 from dicom_node.errors import BadInput, GeometryError, ModelFailed, ModelUnavailable
 from dicom_node.findings import (
     Algorithm,
@@ -195,9 +196,11 @@ __all__ = [
     "Text",
     "Volume",
     "check_weights",
+    "checked_text",
     "concept_for",
     "evenly",
     "find_weights",
+    "foreign_modality",
     "key_slices",
     "load_weights",
     "model_folder",
@@ -205,4 +208,5 @@ __all__ = [
     "montage",
     "segment_for",
     "shared",
+    "template_sentences",
 ]

@@ -13,7 +13,7 @@ from functools import cache
 
 from dicom_node.findings import Code, Segment
 
-ANATOMICAL_STRUCTURE = Code("123037004", "SCT", "Anatomical Structure")
+ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
 TISSUE = Code("85756007", "SCT", "Tissue")
 ABNORMAL_STRUCTURE = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")

@@ -269,3 +269,11 @@ def _mention_sources(claim: Claim, facts: Sequence[Fact]) -> Iterable[str]:
 def _subject(claim: Claim) -> str:
     names = " and ".join(" ".join(structure) for structure in claim.structures)
     return f" of the {claim.side} {names}".replace("  ", " ").rstrip() if names or claim.side else ""
+
+
+def foreign_modality(text: str, modality: str) -> str | None:
+    """The first word of a text that names another kind of image than the modality, or None."""
+    for piece in tokens(text, ()):
+        if piece.kind == "modality" and modality not in MODALITIES[piece.text]:
+            return piece.text
+    return None

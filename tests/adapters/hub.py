@@ -125,3 +125,19 @@ def sam(folder: Path) -> Path:
     )
     images = hf.SamImageProcessor(size={"longest_edge": 64}, pad_size={"height": 64, "width": 64})
     return saved(folder, hf.SamModel(config), hf.SamProcessor(images))
+
+
+def language_model(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = hf.LlamaConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=512,
+        pad_token_id=VOCABULARY["[PAD]"],
+        bos_token_id=VOCABULARY["[BOS]"],
+        eos_token_id=VOCABULARY["[EOS]"],
+    )
+    return saved(folder, hf.LlamaForCausalLM(config), tokenizer(512))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dicom_node.geometry import Grid, Volume
 from dicom_node.pipeline import Case, Code, Input, Measurement, Segment, Segmentation
 
-ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
+ANATOMY = Code("91723000", "SCT", "Anatomical Structure")
 ORGAN = Code("39607008", "SCT", "Lung")
 VOLUME = Code("118565006", "SCT", "Volume")
 ML = Code("ml", "UCUM", "ml")
