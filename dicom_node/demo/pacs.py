@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
-from pynetdicom.sop_class import Verification
+from pynetdicom.presentation import VerificationPresentationContexts
 
 AE_TITLE = "DEMOPACS"
 
@@ -19,15 +20,15 @@ def small_pacs(folder: Path, port: int) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
 
     def store(event: Event) -> int:
-        path = folder / f"{event.request.AffectedSOPInstanceUID}.dcm"
-        path.write_bytes(event.encoded_dataset())
+        request = event.request
+        assert isinstance(request, C_STORE)  # noqa: S101 - it handles EVT_C_STORE
+        (folder / f"{request.AffectedSOPInstanceUID}.dcm").write_bytes(event.encoded_dataset())
         return 0x0000
 
     ae = AE(AE_TITLE)
-    ae.supported_contexts = AllStoragePresentationContexts
-    ae.add_supported_context(Verification)
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    ae.supported_contexts = [*AllStoragePresentationContexts, *VerificationPresentationContexts]
+    ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
     try:
         yield
     finally:
-        server.shutdown()
+        ae.shutdown()

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
-from pynetdicom.sop_class import Verification
+from pynetdicom.presentation import VerificationPresentationContexts
 
 from dicom_node.config import DestinationConfig
 from dicom_node.deliver import send
@@ -88,7 +87,7 @@ def _await_echo(site: DemoSite, process: subprocess.Popen[bytes], log_path: Path
     while time.monotonic() < until and process.poll() is None:
         ae = AE("DEMO")
         ae.connection_timeout = 1
-        ae.add_requested_context(Verification, ExplicitVRLittleEndian)
+        ae.requested_contexts = VerificationPresentationContexts
         assoc = ae.associate("127.0.0.1", site.node_port, ae_title=NODE_AE_TITLE)
         if assoc.is_established:
             assoc.send_c_echo()
