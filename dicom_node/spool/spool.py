@@ -85,8 +85,8 @@ class Spool:
                 association_id = path.name.rpartition(".")[0]
                 if journal.owner_alive(self.root / layout.JOURNALS, journal.owner_of(path.name)):
                     continue
-                if path.stat().st_nlink > 1 and (instance := self._named(path, association_id)) is not None:
-                    into.append(ReceiverEvent("stored", instance=instance))
+                if path.stat().st_nlink > 1 and (event := self._named(path, association_id)) is not None:
+                    into.append(event)
                     found += 1
                 else:
                     dropped += 1
@@ -230,8 +230,8 @@ class Spool:
                 except Unreadable as error:
                     log.error("spool_file_unreadable", path=relative, error=str(error))
 
-    def _named(self, path: Path, association_id: str) -> Instance | None:
-        """The instance whose other name is this temporary file; None where that one is set aside."""
+    def _named(self, path: Path, association_id: str) -> ReceiverEvent | None:
+        """What to report of a temporary file with a second name; None where that is of one set aside."""
         try:
             one = self._read(path, "", association_id)
         except Unreadable:
@@ -240,7 +240,9 @@ class Spool:
         for digest in ("", one.digest):
             final = folder / layout.file_name(one.sop_instance_uid, digest)
             if final.exists() and final.samefile(path):
-                return self._read(final, final.relative_to(self.root).as_posix(), association_id)
+                relative = final.relative_to(self.root).as_posix()
+                instance = self._read(final, relative, association_id)
+                return ReceiverEvent("conflict" if digest else "stored", instance=instance)
         return None
 
     def _read(self, path: Path, relative: str, association_id: str) -> Instance:
