@@ -141,3 +141,35 @@ def language_model(folder: Path) -> Path:
         eos_token_id=VOCABULARY["[EOS]"],
     )
     return saved(folder, hf.LlamaForCausalLM(config), tokenizer(512))
+
+
+CHAT = (
+    "{% for message in messages %}{% for part in message['content'] %}"
+    "{{ '[IMAGE]' if part['type'] == 'image' else part['text'] }}\n"
+    "{% endfor %}{% endfor %}"
+)
+
+
+def vision_language_model(folder: Path) -> Path:
+    torch.manual_seed(0)
+    words = tokenizer(512)
+    image = "[IMAGE]"
+    words.add_special_tokens({"additional_special_tokens": [image]})
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = hf.LlavaConfig(
+        vision_config=hf.CLIPVisionConfig(image_size=32, patch_size=8, **small),
+        text_config=hf.LlamaConfig(vocab_size=len(words), max_position_embeddings=512, **small),
+        image_token_index=words.convert_tokens_to_ids(image),
+    )
+    processor = hf.LlavaProcessor(
+        image_processor=hf.CLIPImageProcessor(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        ),
+        tokenizer=words,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        image_token=image,
+        num_additional_image_tokens=1,
+        chat_template=CHAT,
+    )
+    return saved(folder, hf.LlavaForConditionalGeneration(config), processor)

@@ -29,7 +29,7 @@ from dicom_node.pipeline import (
     Text,
     segment_for,
 )
-from pipelines.transformers_draft import DraftOptions, TextDrafter
+from pipelines.transformers_draft import DraftOptions, TextDrafter, VisionDrafter
 from pipelines.transformers_extract import ExtractOptions, FieldOptions, ReportExtractor, form_of, grounded
 from tests.adapters import hub
 from tests.adapters.volumes import AXIAL, case_of, lopsided, seen
@@ -90,6 +90,21 @@ def test_a_prompt_for_another_modality_never_reaches_the_model(case: Case, model
     findings = list(made.run(case))
     assert isinstance(findings[-1], Text)
     assert findings[-1].sentences == template_sentences(findings)
+
+
+def test_a_vision_language_model_sees_the_slices_and_states_no_more(tmp_path: Path, case: Case) -> None:
+    folder = str(hub.vision_language_model(tmp_path / "llava"))
+    options = DraftOptions(model=folder, of=HERE, max_new_tokens=4, slices=4)
+    made = VisionDrafter(options)
+    made.load("cpu")
+    seen_by_model: list[Any] = []
+    made._model.model.vision_tower.register_forward_pre_hook(
+        lambda _module, pixels: seen_by_model.append(pixels[0])
+    )
+    findings = list(made.run(case))
+    assert isinstance(findings[-1], Text)
+    assert findings[-1].sentences == template_sentences(findings)
+    assert seen_by_model[0].shape == (1, 3, 32, 32)
 
 
 def test_what_does_not_apply_is_not_worded(case: Case, model: str) -> None:
