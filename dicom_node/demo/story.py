@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -11,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset
-from pynetdicom import AE
-from pynetdicom.presentation import VerificationPresentationContexts
 
 from dicom_node.config import DestinationConfig
 from dicom_node.deliver import send
@@ -74,26 +73,23 @@ def _node(site: DemoSite, log_path: Path) -> Iterator[None]:
     with log_path.open("wb") as log_file:
         process = subprocess.Popen(command, stderr=log_file, stdout=log_file)
         try:
-            _await_echo(site, process, log_path)
+            _await_port(site, process, log_path)
             yield
         finally:
             process.terminate()
             process.wait()
 
 
-def _await_echo(site: DemoSite, process: subprocess.Popen[bytes], log_path: Path) -> None:
-    """Waits until the node answers a C-ECHO. Raises Permanent where it ends, or takes too long."""
+def _await_port(site: DemoSite, process: subprocess.Popen[bytes], log_path: Path) -> None:
+    """Waits until the node takes connections. Raises Permanent where it ends, or takes too long."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        ae = AE("DEMO")
-        ae.connection_timeout = 1
-        ae.requested_contexts = VerificationPresentationContexts
-        assoc = ae.associate("127.0.0.1", site.node_port, ae_title=NODE_AE_TITLE)
-        if assoc.is_established:
-            assoc.send_c_echo()
-            assoc.release()
+        try:
+            socket.create_connection(("127.0.0.1", site.node_port), timeout=1).close()
+        except OSError:
+            time.sleep(POLL_SECONDS)
+        else:
             return
-        time.sleep(POLL_SECONDS)
     raise Permanent(f"the node did not start; see {log_path}")
 
 
