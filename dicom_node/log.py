@@ -96,6 +96,11 @@ def keep_patient_data_out(_logger: object, _method: str, event: EventDict) -> Ev
     return {key: _clean(key, value) for key, value in event.items()}
 
 
+def without_names(text: str) -> str:
+    """A text without person names and without the values of printed data sets."""
+    return _NAME.sub(CUT, _DUMPED.sub(rf"\1 {CUT}", text))
+
+
 def without_quotes(text: str) -> str:
     """What a library says, without the values that it quotes; UIDs, names of SOP classes and VRs stay."""
 
@@ -110,7 +115,7 @@ def _clean(key: str, value: Any) -> Any:
     if _identifies(key) or isinstance(value, Dataset | DataElement | PersonName | bytes | bytearray):
         return CUT
     if isinstance(value, str):
-        return _NAME.sub(CUT, _DUMPED.sub(rf"\1 {CUT}", value))
+        return without_names(value)
     if isinstance(value, Mapping):
         return {str(inner): _clean(str(inner), held) for inner, held in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -1,0 +1,184 @@
+"""What the status page and /status show: UIDs, counts, states and reasons, and never patient data.
+
+The models below are an allow-list: a column that they do not name leaves by no page, whatever a view gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from dicom_node import __version__
+from dicom_node.log import without_names
+from dicom_node.records import DeliveryState, JobState
+
+LATELY = timedelta(hours=24)
+"""How long a refusal asks for somebody."""
+SHOWN = 25
+"""Lines of each table."""
+LOOKED_AT = 500
+"""Newest jobs among which the failed ones are looked for."""
+
+Told = Annotated[str, AfterValidator(without_names)]
+"""A text for an administrator, cut where it holds a name after all."""
+
+
+class StatusView(Protocol):
+    """Read-only queries, such as the ledger's views; rows are mappings that hold at least what is shown."""
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Numbers by state, of "series", "jobs", "deliveries" and "associations"."""
+
+    def recent_series(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The series that changed last."""
+
+    def recent_jobs(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest jobs."""
+
+    def deliveries(self, states: Sequence[str], limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest deliveries in these states."""
+
+    def refusals(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """What was turned away lately."""
+
+    def last_change(self) -> datetime | None:
+        """When anything last changed its state."""
+
+
+class Line(BaseModel):
+    """Base of every line: takes the columns it names, and drops all others."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Check(Line):
+    """Whether a part of the node does its work: a receiver, a worker, the disk."""
+
+    name: str
+    ok: bool
+    detail: Told = ""
+
+
+class SeriesLine(Line):
+    """A series, and why it is complete or waits."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    modality: str | None
+    state: str
+    revision: int
+    images: int
+    own: bool
+    doubtful: bool
+    last_image_at: datetime
+    why: Told
+
+
+class JobLine(Line):
+    """A job, and how far it is or why it ended."""
+
+    id: str
+    series_instance_uid: str
+    pipeline: str
+    route: str
+    state: str
+    attempt: int
+    progress: float | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    reason: Told | None
+
+
+class DeliveryLine(Line):
+    """A result owed to a destination or refused by it."""
+
+    id: int
+    sop_instance_uid: str
+    destination: str
+    kind: str
+    state: str
+    attempt: int
+    not_before: datetime | None
+    error: Told | None
+
+
+class RefusalLine(Line):
+    """A sender or an object that was turned away, and what would let it in."""
+
+    at: datetime
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    reason: Told
+    hint: Told
+
+
+class Status(BaseModel):
+    """All that the status page shows."""
+
+    version: str = __version__
+    at: datetime
+    last_change: datetime | None
+    concerns: list[str] = Field(description="What needs somebody, in words; empty: all is well.")
+    checks: list[Check]
+    counts: dict[str, dict[str, int]]
+    series: list[SeriesLine]
+    jobs: list[JobLine]
+    failed_jobs: list[JobLine]
+    deliveries: list[DeliveryLine] = Field(description="Refused, or owed after a failed attempt.")
+    refusals: list[RefusalLine]
+
+    @property
+    def well(self) -> bool:
+        """Nothing needs anybody."""
+        return not self.concerns
+
+
+def read_status(view: StatusView, checks: Callable[[], Iterable[Check]], now: datetime) -> Status:
+    """The node's status at a time (aware, UTC)."""
+    jobs = [JobLine.model_validate(row) for row in view.recent_jobs(LOOKED_AT)]
+    unsettled = view.deliveries((DeliveryState.REFUSED, DeliveryState.OWED), LOOKED_AT)
+    deliveries = [DeliveryLine.model_validate(row) for row in unsettled if row["error"]]
+    status = Status(
+        at=now,
+        last_change=view.last_change(),
+        concerns=[],
+        checks=list(checks()),
+        counts={what: dict(states) for what, states in view.counts().items()},
+        series=[_series(row) for row in view.recent_series(SHOWN)],
+        jobs=jobs[:SHOWN],
+        failed_jobs=[job for job in jobs if job.state == JobState.FAILED][:SHOWN],
+        deliveries=deliveries[:SHOWN],
+        refusals=[RefusalLine.model_validate(row) for row in view.refusals(SHOWN)],
+    )
+    return status.model_copy(update={"concerns": _concerns(status)})
+
+
+def _series(row: Mapping[str, Any]) -> SeriesLine:
+    verdict = row["verdict"] or {}
+    return SeriesLine.model_validate({**row, "why": verdict.get("reason", "")})
+
+
+def _concerns(status: Status) -> list[str]:
+    failed = status.counts.get("jobs", {}).get(JobState.FAILED, 0)
+    refused = status.counts.get("deliveries", {}).get(DeliveryState.REFUSED, 0)
+    waiting = sorted({line.destination for line in status.deliveries if line.state == DeliveryState.OWED})
+    turned_away = [line for line in status.refusals if status.at - line.at < LATELY]
+    concerns = [f"{check.name}: {check.detail or 'not well'}" for check in status.checks if not check.ok]
+    if failed:
+        concerns.append(f"{_number(failed, 'job')} failed")
+    if refused:
+        concerns.append(f"{_number(refused, 'result')} refused by a destination")
+    concerns += [f"{destination} does not take results now; they are tried again" for destination in waiting]
+    if turned_away:
+        concerns.append(f"{_number(len(turned_away), 'sender or object')} turned away in the last 24 hours")
+    return concerns
+
+
+def _number(number: int, what: str) -> str:
+    plural = what if number == 1 else "senders or objects" if " or " in what else f"{what}s"
+    return f"{number} {plural}"

@@ -1,0 +1,1 @@
+"""Tests of the status page, against a real ledger and a real HTTP server."""

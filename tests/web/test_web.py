@@ -1,0 +1,202 @@
+"""One look tells whether all is well, what is not and why, and nothing of a patient is told."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from dicom_node.errors import Transient
+from dicom_node.ledger import Ledger
+from dicom_node.web import Check, make_app, serve
+from dicom_node.web.page import ago
+from tests.peers import free_port, wait_until
+from tests.peers.process import listens
+from tests.web.site import NAME, SERIES, busy_ledger, website
+
+PAGES = ("/", "/status", "/health", "/ready", "/metrics", "/openapi.json")
+RECEIVER, WORKER = Check(name="receiver 0", ok=True, detail="port 11112"), Check(name="worker cpu", ok=True)
+DEAD = Check(name="worker cuda:0", ok=False, detail="ended 3 times, starts again in 12 s")
+
+
+def fetch(url: str) -> tuple[int, str, Mapping[str, str]]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own server
+            return answer.status, answer.read().decode(), dict(answer.headers)
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return answer.code, answer.read().decode(), dict(answer.headers)
+
+
+@pytest.fixture
+def calm(tmp_path: Path) -> Iterator[str]:
+    ledger = busy_ledger(tmp_path, trouble=False)
+    with website(ledger, [RECEIVER, WORKER]) as url:
+        yield url
+    ledger.close()
+
+
+@pytest.fixture
+def troubled(tmp_path: Path) -> Iterator[str]:
+    ledger = busy_ledger(tmp_path, trouble=True)
+    with website(ledger, [RECEIVER, DEAD]) as url:
+        yield url
+    ledger.close()
+
+
+def test_when_all_is_well_the_page_says_so(calm: str) -> None:
+    status, page, _headers = fetch(calm)
+    assert status == 200
+    assert "All is well" in page
+    assert "Needs somebody" not in page
+    assert SERIES[0] in page
+    assert "released 1.0 s ago with whole geometry" in page
+    assert fetch(f"{calm}/ready")[0] == 200
+
+
+def test_trouble_is_told_with_its_reason_and_what_to_do(troubled: str) -> None:
+    page = fetch(troubled)[1]
+    assert "Needs somebody" in page
+    for words in (
+        "1 job failed",
+        "1 result refused by a destination",
+        "pacs does not take results now; they are tried again",
+        "1 sender or object turned away",
+        "worker cuda:0: ended 3 times",
+        "connection refused; is it running",
+        "does not accept Segmentation Storage",
+        "CT7 is not among the peers",
+        "ct7: {ae_title: CT7",
+        "in 1 min",
+    ):
+        assert words in page, words
+    status, answer, _headers = fetch(f"{troubled}/ready")
+    assert status == 503
+    assert json.loads(answer)["failing"][0]["name"] == "worker cuda:0"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_tells_anything_of_a_patient(troubled: str, page: str) -> None:
+    text = fetch(troubled + page)[1]
+    for secret in (NAME, "Doe", "Jane", "ID-4711"):
+        assert secret not in text
+
+
+def test_health_needs_no_ledger_and_the_rest_says_when_it_is_away() -> None:
+    class Away:
+        def __getattr__(self, _name: str) -> Any:
+            raise Transient("database is locked, password=s3cret")
+
+    port, stop = free_port(), threading.Event()
+    server = threading.Thread(target=serve, args=(make_app(Away()), "127.0.0.1", port, stop))  # type: ignore[arg-type] # a ledger that fails
+    server.start()
+    try:
+        wait_until(lambda: listens(port), seconds=15, what="the web server listens")
+        assert fetch(f"http://127.0.0.1:{port}/health")[0] == 200
+        for page in ("/", "/status", "/ready", "/metrics"):
+            status, text, _headers = fetch(f"http://127.0.0.1:{port}{page}")
+            assert status == 503
+            assert "s3cret" not in text
+    finally:
+        stop.set()
+        server.join(10)
+
+
+def test_metrics_are_what_prometheus_reads(troubled: str) -> None:
+    text = fetch(f"{troubled}/metrics")[1]
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert values["dicom_node_series", "complete"] == 3
+    assert values["dicom_node_series", "arriving"] == 1
+    assert values["dicom_node_jobs", "failed"] == 1
+    assert values["dicom_node_jobs", "running"] == 1
+    assert values["dicom_node_deliveries", "refused"] == 1
+    assert values["dicom_node_check", "worker cuda:0"] == 0
+    assert values["dicom_node_check", "receiver 0"] == 1
+    changed = values["dicom_node_last_change_timestamp_seconds",]
+    assert abs(changed - datetime.now(UTC).timestamp()) < 3600
+
+
+def test_status_as_json_has_what_the_page_has(troubled: str) -> None:
+    status = json.loads(fetch(f"{troubled}/status")[1])
+    assert len(status["concerns"]) == 5
+    assert {one["series_instance_uid"]: one["images"] for one in status["series"]} == {
+        series: 3 + number for number, series in enumerate(SERIES)
+    }
+    assert [job["state"] for job in status["failed_jobs"]] == ["failed"]
+    assert {one["destination"]: one["state"] for one in status["deliveries"]} == {
+        "pacs": "owed",
+        "archive": "refused",
+    }
+
+
+class _Links(HTMLParser):
+    """Collects whatever a page would load, and its open elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loaded += [value or "" for name, value in attrs if name in {"src", "href", "srcset"}]
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_loads_nothing_and_is_never_kept(troubled: str) -> None:
+    _status, page, headers = fetch(troubled)
+    links = _Links()
+    links.feed(page)
+    assert links.loaded == []
+    assert links.open == []
+    assert "url(" not in page
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"
+
+
+def test_texts_are_escaped(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    ledger.migrate()
+    evil = Check(name="<script>alert(1)</script>", ok=False, detail="<img src=x>")
+    with website(ledger, [evil]) as url:
+        page = fetch(url)[1]
+    ledger.close()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "<img" not in page
+    assert "No image has arrived yet." in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "now"), (5, "5 s ago"), (90, "1 min ago"), (7300, "2 h ago"), (90000, "1 d ago"), (-20, "in 20 s")],
+)
+def test_times_are_told_as_people_tell_them(seconds: float, words: str) -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert ago(now - timedelta(seconds=seconds), now) == words
+    assert ago(None, now) == ""
+
+
+def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    ledger.migrate()
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        serve(make_app(ledger.views), "127.0.0.1", taken.getsockname()[1], threading.Event())
+    ledger.close()
