@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select, update
 
 from dicom_node.ledger.database import Database
+from dicom_node.ledger.habits import past, pauses, returns
 from dicom_node.ledger.tables import (
     AssociationRow,
     CommitmentRow,
@@ -28,7 +29,7 @@ class Held:
         fields: `headers.slice_fields` of each instance.
         associations: each that brought images of it, by start.
         sender_open: a sender of its images has an association open.
-        committed, performed: see `records.Evidence`.
+        committed, performed, pauses, returns: see `records.Evidence`.
     """
 
     series_instance_uid: str
@@ -40,6 +41,8 @@ class Held:
     sender_open: bool
     committed: bool
     performed: bool
+    pauses: tuple[float, ...] = ()
+    returns: tuple[float, ...] = ()
 
 
 class Holdings:
@@ -78,6 +81,7 @@ class Holdings:
             ).all()
             uids = {row.sop_instance_uid for row in images}
             associations = _associations(conn, series_instance_uid)
+            images_before = past(conn, {a.calling_ae_title for a in associations}, series_instance_uid)
             return Held(
                 series_instance_uid=series_instance_uid,
                 revision=series.revision,
@@ -88,6 +92,8 @@ class Holdings:
                 sender_open=_sender_open(conn, {a.calling_ae_title for a in associations}),
                 committed=_committed(conn, uids, series.first_image_at),
                 performed=_performed(conn, series_instance_uid, uids),
+                pauses=pauses(images_before),
+                returns=returns(images_before),
             )
 
     def facts(self, series_instance_uid: str) -> SeriesFacts:

@@ -81,6 +81,8 @@ class AssociationRow(Base):
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str] = mapped_column(String(16), index=True)
 
+    __table_args__ = (Index("ix_associations_sender", "calling_ae_title", "started_at"),)
+
 
 class SeriesRow(Base):
     """A series: its header, its revision and its state."""

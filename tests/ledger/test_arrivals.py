@@ -124,3 +124,28 @@ def test_a_waiting_verdict_is_looked_at_again_in_time(ledger: Ledger) -> None:
     assert ledger.holdings.due(at(15)) == [SERIES]
     arrive(ledger, [image(2, received=5)])
     assert ledger.holdings.due(at(5)) == [SERIES], "a new image makes it due at once"
+
+
+def test_a_senders_past_pauses_and_returns_are_known(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    arrive(ledger, [image(n, "1.9", received=n * 2.0) for n in range(1, 4)])
+    closed(ledger, assoc("a1", ended=7))
+    opened(ledger, assoc("a2", started=20))
+    arrive(ledger, [image(4, "1.9", received=21.0, association="a2")])
+    closed(ledger, assoc("a2", started=20, ended=22))
+    opened(ledger, assoc("a3", started=30))
+    arrive(ledger, [image(1, received=31.0, association="a3")])
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert sorted(held.pauses) == [2.0, 2.0, 15.0]
+    assert held.returns == (14.0,), "from the release at 7 s to the next image at 21 s"
+
+
+def test_another_senders_past_says_nothing(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1", sender="MR1"))
+    arrive(ledger, [image(n, "1.9", received=n) for n in range(1, 4)])
+    opened(ledger, assoc("a2", started=30))
+    arrive(ledger, [image(1, received=31.0, association="a2")])
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert held.pauses == held.returns == ()

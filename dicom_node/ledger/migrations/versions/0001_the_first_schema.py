@@ -27,6 +27,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('associations', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_associations_outcome'), ['outcome'], unique=False)
+        batch_op.create_index('ix_associations_sender', ['calling_ae_title', 'started_at'], unique=False)
 
     op.create_table('changes',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -233,6 +234,7 @@ def downgrade() -> None:
 
     op.drop_table('changes')
     with op.batch_alter_table('associations', schema=None) as batch_op:
+        batch_op.drop_index('ix_associations_sender')
         batch_op.drop_index(batch_op.f('ix_associations_outcome'))
 
     op.drop_table('associations')
