@@ -39,14 +39,24 @@ from dicom_node.geometry import Frame, Grid, Volume
 from dicom_node.heat import ClassActivation
 from dicom_node.models import (
     check_weights,
+    find_folder,
     find_weights,
     load_weights,
     model_folder,
     model_revision,
     shared,
 )
+from dicom_node.plausibility import connected_parts, side_doubts
 from dicom_node.slices import KeySlice, evenly, key_slices, montage
-from dicom_node.terms import ABSENT, MILLILITRE, PRESENT, VOLUME, concept_for, segment_for
+from dicom_node.terms import (
+    ABSENT,
+    MILLILITRE,
+    PRESENT,
+    STANDARD_DEVIATION,
+    VOLUME,
+    concept_for,
+    segment_for,
+)
 
 
 class Options(BaseModel):
@@ -132,6 +142,9 @@ class Pipeline(ABC):
     title: str
     """What the radiologist reads in the series list, such as "Lung volumes"."""
     roles: tuple[str, ...] = ("image",)
+    allow_resampling: bool = False
+    """Whether tilted or unevenly spaced slices may be resampled to a plain box for it; its masks are brought
+    back to the source's own slices. Without it, tilt is given as an oblique grid, and uneven slices fail."""
     requires: Requirements = Requirements()
     """What every input must be; override `requirements` where they differ by role."""
 
@@ -168,6 +181,7 @@ __all__ = [
     "ABSENT",
     "MILLILITRE",
     "PRESENT",
+    "STANDARD_DEVIATION",
     "VOLUME",
     "Algorithm",
     "BadInput",
@@ -198,7 +212,9 @@ __all__ = [
     "check_weights",
     "checked_text",
     "concept_for",
+    "connected_parts",
     "evenly",
+    "find_folder",
     "find_weights",
     "foreign_modality",
     "key_slices",
@@ -208,5 +224,6 @@ __all__ = [
     "montage",
     "segment_for",
     "shared",
+    "side_doubts",
     "template_sentences",
 ]

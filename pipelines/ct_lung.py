@@ -98,6 +98,7 @@ class CtLung(Pipeline):
     title = "Lung volumes"
     options_type = CtLungOptions
     options: CtLungOptions
+    allow_resampling = True
     requires = Requirements(
         modality=("CT",), plane=("axial",), max_slice_spacing_mm=10.5, min_slices=10, min_coverage_mm=120
     )

@@ -68,6 +68,7 @@ class MrBrain(Pipeline):
     title = "Intracranial volume"
     options_type = MrBrainOptions
     options: MrBrainOptions
+    allow_resampling = True
     requires = Requirements(
         modality=("MR",),
         body_part=("BRAIN", "HEAD", "SKULL", "HEADNECK"),

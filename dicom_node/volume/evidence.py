@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from dicom_node.records import GeometryEvidence
-from dicom_node.volume.stacks import Slice, fit, stacks_of
+from dicom_node.volume.stacks import Slice, fit, geometry_key, stacks_of
 
 MIN_SLICES = 5
 """Fewer slices at even distances prove nothing."""
@@ -69,6 +70,12 @@ def _stacked(slices: Sequence[Slice]) -> GeometryEvidence:
         fault = fit(stack).fault
         if fault is not None:
             return GeometryEvidence(False, fault)
+    sizes: dict[Hashable, set[int]] = defaultdict(set)
+    for stack in stacks:
+        sizes[geometry_key(stack[0])].add(len(stack))
+    if any(len(different) > 1 for different in sizes.values()):
+        counts = ", ".join(str(len(stack)) for stack in stacks)
+        return GeometryEvidence(False, f"parallel stacks have {counts} slices")
     smallest = min(map(len, stacks))
     if smallest < MIN_SLICES:
         return GeometryEvidence(False, f"{smallest} slices are too few to tell")

@@ -53,6 +53,24 @@ def read_pixels(planes: Sequence[Plane]) -> Pixels:
         return _filled(planes, whole=False)
 
 
+def without_copies(stack: Sequence[Plane]) -> list[Plane]:
+    """Leaves out planes at the position of the one before that have the very same stored pixels.
+
+    Args:
+        stack: sorted along its normal.
+    """
+    kept: list[Plane] = []
+    for plane in stack:
+        twin = kept and plane.position == kept[-1].position and plane.path != kept[-1].path
+        if not (twin and plane.encoding.frames == 1 and _stored(plane) == _stored(kept[-1])):
+            kept.append(plane)
+    return kept
+
+
+def _stored(plane: Plane) -> bytes:
+    return plane.path.read_bytes()[plane.encoding.offset :]
+
+
 def _check(encoding: Encoding) -> None:
     if encoding.samples != 1 or not encoding.photometric.startswith("MONOCHROME"):
         raise BadInput(f"colour images ({encoding.photometric}) have no modality values")

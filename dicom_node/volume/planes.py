@@ -32,7 +32,9 @@ _KEYWORDS = (
 )  # fmt: skip
 _TAGS: list[Any] = [Tag(keyword) for keyword in _KEYWORDS]
 _WANTED = {int(Tag(keyword)): keyword for keyword in _KEYWORDS}
-_FULL_PARSER_ONLY = frozenset(int(Tag(keyword)) for keyword in _KEYWORDS if keyword.endswith("Sequence"))
+_FULL_PARSER_ONLY = frozenset(
+    int(Tag(keyword)) for keyword in _KEYWORDS if keyword.endswith("GroupsSequence")
+)
 _NUMBERS = {"US": "<H", "US or SS": "<H", "UL": "<I", "FD": "<d", "FL": "<f"}
 """How binary numbers stand in a little endian file, by value representation; the others are text."""
 

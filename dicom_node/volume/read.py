@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dicom_node.errors import GeometryError
 from dicom_node.geometry import Grid, Volume
-from dicom_node.volume.pixels import read_pixels
+from dicom_node.volume.pixels import AIR_HU, read_pixels, without_copies
 from dicom_node.volume.planes import SPLIT_KEYWORDS, Plane, planes_of
+from dicom_node.volume.resample import Straight, straightening_of
 from dicom_node.volume.stacks import fit, grid_of, stacks_of, tilt_degrees
 
 LOCALIZERS = frozenset({"LOCALIZER", "SCOUT", "SURVEY", "REF_SURVIEW"})
@@ -29,17 +31,15 @@ def read_volume(paths: Sequence[Path]) -> Volume:
         paths: in any order; single-frame or multi-frame, in any transfer syntax that can be decoded.
 
     Returns:
-        Array (k, j, i) in the modality's units, with k along the slices' normal.
+        Array (k, j, i) in the modality's units, with k along the slices' normal. Of a tilted stack the grid
+        is oblique: every index maps to its place in the patient, and no pixel is resampled.
 
     Raises:
         GeometryError: no regular volume, or more than one; the text says why.
         BadInput: a file can't be understood, or its pixels can't be decoded.
     """
-    stacks, notes = _stacks(paths)
-    if len(stacks) > 1:
-        sizes = ", ".join(str(len(stack)) for stack in stacks)
-        raise GeometryError(f"the series holds {len(stacks)} stacks (of {sizes} slices), and one is needed")
-    return _volume(stacks[0], notes)
+    stack, notes = _only_stack(*_stacks(paths))
+    return _volume(stack, notes)
 
 
 def read_volumes(paths: Sequence[Path]) -> list[Volume]:
@@ -53,8 +53,48 @@ def read_volumes(paths: Sequence[Path]) -> list[Volume]:
     return [_volume(stack, notes) for stack in stacks]
 
 
-def _stacks(paths: Sequence[Path]) -> tuple[list[list[Plane]], tuple[str, ...]]:
-    planes = [plane for path in paths for plane in planes_of(path)]
+def read_straight(paths: Sequence[Path]) -> Straight:
+    """Reads one volume for a pipeline that allows resampling: tilted or uneven slices are straightened.
+
+    Slices of one orientation that `read_volumes` would tell apart by their spacing alone are one stack here.
+
+    Raises:
+        GeometryError: no volume even so, or more than one; the text says why.
+        BadInput: a file can't be understood, or its pixels can't be decoded.
+    """
+    stack, notes = _only_stack(*_stacks(paths, uneven=True))
+    if stack[0].position is None or len(stack) == 1:
+        volume = _volume(stack, notes)
+        return Straight(volume, volume)
+    regular = fit(stack)
+    tilt = tilt_degrees(grid_of(stack, regular.step))
+    if regular.fault is None and not tilt:
+        volume = _volume(stack, notes)
+        return Straight(volume, volume)
+    straightening = straightening_of(stack)
+    source = _made(stack, grid_of(stack, regular.step), notes)
+    done = [regular.fault] if regular.fault else []
+    done += [f"a tilt of {tilt:.1f} degrees was sheared away"] if tilt else []
+    straight = replace(
+        source,
+        array=straightening.forward(source.array, AIR_HU if stack[0].modality == "CT" else 0.0),
+        grid=straightening.grid,
+        frames=(),
+        notes=(*notes, f"resampled to {straightening.grid.spacing[0]:.2f} mm: {'; '.join(done)}"),
+    )
+    return Straight(straight, source, straightening)
+
+
+def _only_stack(stacks: list[list[Plane]], notes: tuple[str, ...]) -> tuple[list[Plane], tuple[str, ...]]:
+    if len(stacks) > 1:
+        sizes = ", ".join(str(len(stack)) for stack in stacks)
+        raise GeometryError(f"the series holds {len(stacks)} stacks (of {sizes} slices), and one is needed")
+    return stacks[0], notes
+
+
+def _stacks(paths: Sequence[Path], *, uneven: bool = False) -> tuple[list[list[Plane]], tuple[str, ...]]:
+    """Returns the stacks of a series and notes on what was left out; each stack along its normal."""
+    planes = list({plane.frame: plane for path in paths for plane in planes_of(path)}.values())
     if not planes:
         raise GeometryError("no file of the series holds an image")
     if any("MOSAIC" in plane.image_type for plane in planes):
@@ -67,7 +107,7 @@ def _stacks(paths: Sequence[Path]) -> tuple[list[list[Plane]], tuple[str, ...]]:
     placed = [plane for plane in kept if plane.position is not None and plane.orientation is not None]
     if not placed:
         raise GeometryError(f"none of the {len(kept)} images says where it lies in the patient")
-    stacks = stacks_of(placed, SPLIT_KEYWORDS)
+    stacks = [without_copies(stack) for stack in stacks_of(placed, SPLIT_KEYWORDS, uneven=uneven)]
     main = [stack for stack in stacks if len(stack) > STRAY_SHARE * len(stacks[0])]
     left_out = len(planes) - sum(map(len, main))
     return main, (f"{left_out} images that belong to no stack were left out",) if left_out else ()
@@ -88,6 +128,10 @@ def _volume(stack: Sequence[Plane], notes: tuple[str, ...]) -> Volume:
     tilt = tilt_degrees(grid)
     if tilt:
         notes += (f"the slices are tilted by {tilt:.1f} degrees against the line through their origins",)
+    return _made(stack, grid, notes)
+
+
+def _made(stack: Sequence[Plane], grid: Grid, notes: tuple[str, ...]) -> Volume:
     return Volume(
         array=read_pixels(stack),
         grid=grid,

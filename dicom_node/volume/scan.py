@@ -84,12 +84,10 @@ def _elements(
             break
         if tag in unwanted:
             raise ValueError("an element that only a full parser understands")
-        if length == _UNDEFINED:
-            at = _after_sequence(data, start, explicit)
-            continue
+        after = _after_sequence(data, start, explicit) if length == _UNDEFINED else start + length
         if tag in wanted:
-            values[tag] = data[start : start + length]
-        at = start + length
+            values[tag] = data[start:after]
+        at = after
     return values, at
 
 

@@ -60,18 +60,28 @@ class Fit:
     fault: str | None
 
 
-def stacks_of(planes: Iterable[S], keywords: Sequence[str]) -> list[list[S]]:
+def stacks_of(planes: Iterable[S], keywords: Sequence[str], *, uneven: bool = False) -> list[list[S]]:
     """Splits planes into stacks, each sorted along its normal, the largest first.
 
     Planes of different frame of reference, size, pixel spacing or orientation never share a stack.
     Where the rest has several planes at one position, or is not regular, they are told apart by what
-    they state under `keywords`, and if that doesn't help, by the order of their instance numbers.
+    they state under `keywords`, and if that doesn't help, by the order of their instance numbers. With
+    `uneven`, planes at different positions are one stack whatever their distances.
     """
     groups: dict[Hashable, list[S]] = defaultdict(list)
     for plane in planes:
-        groups[_geometry_key(plane)].append(plane)
-    stacks = [stack for group in groups.values() for stack in _told_apart(along_normal(group), keywords)]
+        groups[geometry_key(plane)].append(plane)
+    stacks = [
+        stack for group in groups.values() for stack in _told_apart(along_normal(group), keywords, uneven)
+    ]
     return sorted(stacks, key=len, reverse=True)
+
+
+def geometry_key(plane: Slice) -> Hashable:
+    """Equal for planes that may share a stack; cosines are written to 6 digits, and rounded by scanners."""
+    cosines = None if plane.orientation is None else tuple(round(v, 3) + 0.0 for v in plane.orientation)
+    spacing = tuple(round(v, 4) for v in plane.spacing)
+    return plane.frame_of_reference_uid, plane.shape, spacing, cosines, plane.position is None
 
 
 def along_normal(planes: Iterable[S]) -> list[S]:
@@ -145,25 +155,20 @@ def _why_uneven(gaps: NDArray[np.float64], spacing: float) -> str:
     return f"the distance between slices varies from {gaps.min():.2f} to {gaps.max():.2f} mm"
 
 
-def _geometry_key(plane: Slice) -> Hashable:
-    """Equal for planes that may share a stack; cosines are written to 6 digits, and rounded by scanners."""
-    cosines = None if plane.orientation is None else tuple(round(v, 3) + 0.0 for v in plane.orientation)
-    spacing = tuple(round(v, 4) for v in plane.spacing)
-    return plane.frame_of_reference_uid, plane.shape, spacing, cosines, plane.position is None
-
-
-def _told_apart(group: list[S], keywords: Sequence[str]) -> list[list[S]]:
+def _told_apart(group: list[S], keywords: Sequence[str], uneven: bool) -> list[list[S]]:
     """Splits a group of one orientation until each part is regular, as far as that goes."""
-    if group[0].orientation is None or group[0].position is None or fit(group).fault is None:
+    if group[0].orientation is None or group[0].position is None:
         return [group]
     crowd = _crowd(group)
+    if fit(group).fault is None or (uneven and crowd == 1):
+        return [group]
     for keyword in keywords:
         parts = _parts(group, keyword)
         if len(parts) < 2:
             continue
         regular = min(map(len, parts)) > 1 and all(fit(part).fault is None for part in parts)
         if regular or (len(parts) <= crowd and max(map(_crowd, parts)) < crowd):
-            return [stack for part in parts for stack in _told_apart(part, keywords)]
+            return [stack for part in parts for stack in _told_apart(part, keywords, uneven)]
     return _by_order(group, crowd) if crowd > 1 else [group]
 
 

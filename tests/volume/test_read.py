@@ -95,9 +95,18 @@ def test_a_missing_slice_is_found(tmp_path: Path) -> None:
 def test_a_second_image_at_one_position_is_found(tmp_path: Path) -> None:
     paths = write_series(ARRAY, GRID, tmp_path / "a", "CT")
     uids = {key: pydicom.dcmread(paths[0])[key].value for key in ("FrameOfReferenceUID", "SeriesInstanceUID")}
-    again = write_series(ARRAY, GRID, tmp_path / "b", "CT", uids)
+    other = write_series(ARRAY + 1, GRID, tmp_path / "b", "CT", uids)
     with pytest.raises(GeometryError, match="1 of 8 images lie at a position that another image has"):
-        read_volume([*paths, again[2]])
+        read_volume([*paths, other[2]])
+
+
+def test_the_same_image_twice_counts_once(tmp_path: Path) -> None:
+    paths = write_series(ARRAY, GRID, tmp_path / "a", "CT")
+    uids = {key: pydicom.dcmread(paths[0])[key].value for key in ("FrameOfReferenceUID", "SeriesInstanceUID")}
+    copies = write_series(ARRAY, GRID, tmp_path / "b", "CT", uids)  # other SOP Instance UIDs
+    volume = read_volume([*paths, paths[1], copies[2]])
+    np.testing.assert_array_equal(volume.array, ARRAY)
+    assert volume.notes == ("1 images that belong to no stack were left out",)
 
 
 def test_uneven_distances_are_found(tmp_path: Path) -> None:
