@@ -40,6 +40,7 @@ class Command:
 
     Attributes:
         raw: its bytes, for pynetdicom's message classes.
+        status: of a response.
     """
 
     operation: int
@@ -48,6 +49,7 @@ class Command:
     sop_instance_uid: str
     has_data_set: bool
     raw: bytes
+    status: int = 0
 
     @property
     def is_response(self) -> bool:
@@ -74,6 +76,7 @@ def decode(raw: bytes) -> Command:
             sop_instance_uid=_uid(elements.get(_INSTANCE, b"")),
             has_data_set=_US.unpack(elements[_DATA_SET_TYPE])[0] != _NO_DATA_SET,
             raw=raw,
+            status=_US.unpack(elements.get(_STATUS, bytes(2)))[0],
         )
     except (error, KeyError) as fault:
         raise BadCommand("an element of the command set is missing or damaged") from fault

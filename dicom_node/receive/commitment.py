@@ -106,8 +106,9 @@ class Reports:
         send_message(self._exchange, message, context_id)
 
     def answered(self, response: Command) -> None:
-        """The peer answered; whatever it says, it knows."""
-        self._owed.pop(response.message_id, None)
+        """The peer answered; one that fails may expect the report on an association of ours."""
+        if response.status == Status.SUCCESS:
+            self._owed.pop(response.message_id, None)
 
     def association_ended(self) -> None:
         """What wasn't answered is told on an association of our own, where the peer can be called."""

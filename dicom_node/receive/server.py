@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -150,8 +151,11 @@ class _Server:
         try:
             if (transport := self._transport(sock, address)) is not None:
                 Acceptor(self._reception, transport, address).run()
-        except Exception:
-            log.exception("connection_failed", address=address)
+        except Exception as error:  # noqa: BLE001 - the outermost loop; the failure is recorded
+            # Not the traceback: what it shows of the variables may be a patient's.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{where.name}:{where.lineno}"
+            log.error("connection_failed", address=address, error=type(error).__name__, place=place)
         finally:
             sock.close()
             self._forget(sock)

@@ -90,8 +90,8 @@ class Service:
             raise Refused(Status.RESOURCE_LIMITATION, "the data set is too large")
         message, fragments = DIMSEMessage(), P_DATA()
         fragments.presentation_data_value_list = [
-            (self._context_id, bytes((COMMAND | LAST,)) + self._request.raw),
-            (self._context_id, bytes((LAST,)) + self._data.getvalue()),
+            [self._context_id, bytes((COMMAND | LAST,)) + self._request.raw],
+            [self._context_id, bytes((LAST,)) + self._data.getvalue()],
         ]
         try:
             message.decode_msg(fragments)

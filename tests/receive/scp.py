@@ -39,6 +39,7 @@ class Scp:
     port: int
     spool: Spool
     config: Config
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def events(self) -> list[ReceiverEvent]:
         """Everything in the journals, in the order of their names."""
@@ -86,7 +87,7 @@ def receiver(folder: Path, **receive: Any) -> Iterator[Scp]:
     thread.start()
     assert ready.wait(10)
     try:
-        yield Scp(port, spool, config)
+        yield Scp(port, spool, config, stop)
     finally:
         stop.set()
         thread.join(30)
