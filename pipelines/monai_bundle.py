@@ -16,54 +16,34 @@ import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from dicom_node.pipeline import (
-    ABSENT,
-    MILLILITRE,
-    VOLUME,
     Algorithm,
     Case,
-    Classification,
-    Code,
     Finding,
-    Grid,
-    Measurement,
     ModelFailed,
     ModelUnavailable,
     Options,
     Pipeline,
     Requirements,
-    Segment,
-    Segmentation,
     check_weights,
+    find_folder,
     find_weights,
     load_weights,
     model_folder,
-    segment_for,
     shared,
 )
+from pipelines.monai_space import masks_of, on_input_grid, tensor_of
+from pipelines.structures import StructureOptions, Structures
 
 CONFIGS = ("inference.json", "inference.yaml", "inference.yml")
 FILE_TRANSFORMS = ("LoadImage", "SaveImage", "EnsureChannelFirst", "AsChannelFirst", "AddChannel")
 """Left out: the volume comes from memory, and with its channel first."""
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""NIfTI and MONAI count x to the right's opposite, DICOM to the left: the first two axes change sign."""
-
-
-class StructureOptions(Options):
-    """How a site names one structure where the defaults don't fit."""
-
-    label: str | None = None
-    code: tuple[str, str, str] | None = None
-    """Code value, scheme designator and meaning of the property type (CID 7151 and the like)."""
-    color: tuple[int, int, int] | None = None
-    plausible_ml: tuple[float, float] | None = None
-    """Volumes outside of this range are shown with a doubt."""
 
 
 class BundleOptions(Options):
@@ -81,6 +61,11 @@ class BundleOptions(Options):
     """None: the modality that the bundle's metadata states."""
     inputs: dict[str, tuple[str, ...]] = Field(default={"image": ("image",)}, min_length=1)
     """Which roles' volumes, as channels, make each input of the bundle."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the network alone (autocast); `dicom-node models compare` tells whether the result is the same."""
+    contrasts: tuple[float, ...] = ()
+    """Factors such as 0.95 and 1.05: the network runs again on the image so changed, and the volumes'
+    standard deviation over the runs is measured."""
     structures: dict[str, StructureOptions] = Field(default_factory=dict)
     """By the bundle's own name of the channel."""
 
@@ -158,61 +143,48 @@ class MonaiBundle(Pipeline):
     def run(self, case: Case) -> Iterable[Finding]:
         """Runs the bundle on the case; its structures on the grid of the first role, and their volumes."""
         grid = case.inputs[self.roles[0]].volume.grid
-        result = self._infer(case)
-        case.progress(0.9)
         channels = self._channels()
-        masks = _masks(result, list(channels))
+        runs = [self._masks(result) for result in self._infer(case)]
+        case.progress(0.9)
+        volumes = {n: [np.count_nonzero(masks[n]) * grid.voxel_ml for masks in runs] for n in channels}
+        spreads = {n: float(np.std(values)) for n, values in volumes.items()} if len(runs) > 1 else {}
+        site = self.options.structures
+        structures = Structures(channels, site, self.roles[0], self.title, grid, spreads)
+        yield from structures.findings(runs[0])
+
+    def _masks(self, result: NDArray[Any]) -> dict[int, NDArray[np.bool_]]:
+        """Bool masks by channel of one (c, k, j, i) result."""
+        channels = self._channels()
+        masks = masks_of(result, list(channels))
         if masks is None:
             raise ModelFailed(f"the bundle gave {result.shape[0]} channels, its metadata names {channels}")
-        yield from self._findings(masks, channels, grid)
+        return masks
 
-    def _infer(self, case: Case) -> NDArray[Any]:
-        """Returns the postprocessed prediction on the input's grid, (c, k, j, i)."""
+    def _infer(self, case: Case) -> Iterable[NDArray[Any]]:
+        """Yields the postprocessed prediction on the input's grid, (c, k, j, i): as it is, then perturbed."""
         import torch
 
         image, prediction = self._keys()
-        given = {key: _tensor(case, roles) for key, roles in self.options.inputs.items()}
+        given = {key: tensor_of(case, roles) for key, roles in self.options.inputs.items()}
         with torch.no_grad():
             prepared = self._before(given)
-            case.progress(0.1)
             batch = prepared[image][None].to(self._device)
-            found = self._inferer(batch, self._network)[0]
-            case.progress(0.8)
-            prepared[prediction] = type(prepared[image])(found, meta=deepcopy(prepared[image].meta))
-            result = self._after(prepared)[prediction]
-            result = _on_input_grid(result, prepared, given[image], self._before, (image, prediction))
-        return np.asarray(result.cpu()).transpose(0, 3, 2, 1)
+            for number, factor in enumerate((1.0, *self.options.contrasts)):
+                case.progress(0.1 + 0.8 * number / (1 + len(self.options.contrasts)))
+                found = self._network_on(batch * factor if factor != 1 else batch)
+                made = type(prepared[image])(found, meta=deepcopy(prepared[image].meta))
+                result = self._after({**prepared, prediction: made})[prediction]
+                result = on_input_grid(result, prepared, given[image], self._before, (image, prediction))
+                yield np.asarray(result.cpu()).transpose(0, 3, 2, 1)
 
-    def _findings(
-        self, masks: Mapping[int, NDArray[np.bool_]], channels: Mapping[int, str], grid: Grid
-    ) -> Iterable[Finding]:
-        found = {number: mask for number, mask in masks.items() if mask.any()}
-        segments = {number: self._segment(channels[number]) for number in masks}
-        role = self.roles[0]
-        if found:
-            array = _stack(list(found.values()))
-            yield Segmentation(array, tuple(segments[number] for number in found), role, title=self.title)
-        for number, mask in masks.items():
-            if number in found:
-                value = float(np.count_nonzero(mask)) * grid.voxel_ml
-                yield self._measured(channels[number], segments[number], value)
-            else:
-                yield Classification(
-                    segments[number].type, ABSENT, support="no voxel was labelled", role=role
-                )
+    def _network_on(self, batch: Any) -> Any:
+        """The network's output (c, *space) for a batch of one, in float32 whatever the precision."""
+        import torch
 
-    def _measured(self, channel: str, segment: Segment, value: float) -> Measurement:
-        site = self.options.structures.get(channel, StructureOptions())
-        doubt = None
-        if site.plausible_ml is not None and not site.plausible_ml[0] <= value <= site.plausible_ml[1]:
-            doubt = f"outside of the plausible {site.plausible_ml[0]:g} to {site.plausible_ml[1]:g} ml"
-        return Measurement(VOLUME, value, MILLILITRE, segment.label, doubt=doubt, role=self.roles[0])
-
-    def _segment(self, channel: str) -> Segment:
-        site = self.options.structures.get(channel, StructureOptions())
-        usual = segment_for(channel, site.color)
-        code = Code(*site.code) if site.code else usual.type
-        return Segment(site.label or usual.label, usual.category, code, usual.laterality, site.color)
+        reduced = self.options.precision != "float32"
+        dtype = getattr(torch, self.options.precision) if reduced else torch.bfloat16
+        with torch.autocast(self._device.type, dtype=dtype, enabled=reduced):
+            return self._inferer(batch, self._network)[0].float()
 
     def _keys(self) -> tuple[str, str]:
         """The bundle's own keys of the image and of the prediction."""
@@ -230,7 +202,7 @@ class MonaiBundle(Pipeline):
 def _metadata(model: str) -> dict[str, Any]:
     """The bundle's metadata, or an empty dict where there is none yet: `check` says so."""
     try:
-        file = model_folder(model) / "configs" / "metadata.json"
+        file = find_folder(model) / "configs" / "metadata.json"
         found = json.loads(file.read_text())
     except (ModelUnavailable, OSError, json.JSONDecodeError):
         return {}
@@ -280,63 +252,3 @@ def _without_files(part: Any) -> Any:
 def _is_file_transform(item: Any) -> bool:
     name = str(item.get("_target_", "")).split(".")[-1] if isinstance(item, dict) else ""
     return name.removesuffix("Dict").rstrip("dD") in FILE_TRANSFORMS
-
-
-def _tensor(case: Case, roles: tuple[str, ...]) -> Any:
-    """The volumes of some roles as one MetaTensor (c, i, j, k) with an affine to RAS, as MONAI reads them."""
-    import torch
-    from monai.data.meta_tensor import MetaTensor
-
-    first = case.inputs[roles[0]].volume
-    channels = []
-    for role in roles:
-        volume = case.inputs[role].volume
-        same = volume.grid.shape == first.grid.shape and np.allclose(
-            volume.grid.affine, first.grid.affine, atol=1e-2
-        )
-        if not same:
-            raise ModelFailed(f"the inputs {roles[0]!r} and {role!r} don't lie on the same grid")
-        channels.append(volume.array.transpose(2, 1, 0))
-    array = torch.from_numpy(np.stack(channels).astype(np.float32))
-    return MetaTensor(
-        array, affine=torch.from_numpy(ras_affine(first.grid)), meta={"original_channel_dim": 0}
-    )
-
-
-def ras_affine(grid: Grid) -> NDArray[np.float64]:
-    """4x4 affine that maps (i, j, k, 1) to RAS millimetres, as NIfTI states it."""
-    return np.asarray(LPS_TO_RAS @ grid.affine[:, [2, 1, 0, 3]])
-
-
-def _on_input_grid(result: Any, prepared: Any, given: Any, before: Any, keys: tuple[str, str]) -> Any:
-    """Brings a prediction back to the input's grid, unless the bundle's own postprocessing did so."""
-    import torch
-    from monai.transforms.post.dictionary import Invertd
-
-    same = result.shape[1:] == given.shape[1:] and torch.allclose(
-        result.affine.to(given.affine), given.affine, atol=1e-3
-    )
-    if same:
-        return result
-    image, prediction = keys
-    invert = Invertd(prediction, before, orig_keys=image, nearest_interp=True, to_tensor=True)
-    return invert({**prepared, prediction: result})[prediction]
-
-
-def _masks(result: NDArray[Any], channels: list[int]) -> dict[int, NDArray[np.bool_]] | None:
-    """Bool masks (k, j, i) by channel number, of a label map or of one layer a channel; None if neither."""
-    if result.shape[0] == 1 and (len(channels) > 1 or channels[0] != 0):
-        labels = np.rint(result[0])
-        return {number: labels == number for number in channels}
-    if result.shape[0] > max(channels):
-        return {number: result[number] >= 0.5 for number in channels}
-    return None
-
-
-def _stack(masks: list[NDArray[np.bool_]]) -> NDArray[np.generic]:
-    """One label map where no masks overlap, else one bool layer a mask."""
-    stacked = np.stack(masks)
-    if np.count_nonzero(stacked, axis=0).max() > 1:
-        return stacked
-    numbers = np.arange(1, len(masks) + 1, dtype=np.min_scalar_type(len(masks)))
-    return np.asarray(np.tensordot(numbers, stacked, axes=1), dtype=numbers.dtype)
