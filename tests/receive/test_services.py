@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,15 @@ def scp(tmp_path: Path) -> Iterator[Scp]:
 class Reports:
     """The N-EVENT-REPORTs that a sender gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, status: int = 0) -> None:
+        self.status = status
         self.got: list[tuple[int, Dataset]] = []
         self.arrived = threading.Event()
 
     def handle(self, event: Any) -> tuple[int, None]:
         self.got.append((event.request.EventTypeID, event.event_information))
         self.arrived.set()
-        return 0, None
+        return self.status, None
 
 
 def associate(
@@ -110,8 +112,7 @@ def test_what_is_not_held_or_of_another_class_fails(scp: Scp) -> None:
 
 @pytest.mark.parametrize("ends", ["release", "abort"])
 def test_a_sender_that_takes_no_report_is_called_back(tmp_path: Path, ends: str) -> None:
-    """pynetdicom answers a report that it has no handler for with a failure."""
-    reports, port = Reports(), free_port()
+    declines, reports, port = Reports(status=0x0110), Reports(), free_port()
     sender = AE("SENDER")
     sender.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
     listener = sender.start_server(
@@ -121,8 +122,10 @@ def test_a_sender_that_takes_no_report_is_called_back(tmp_path: Path, ends: str)
     try:
         with receiver(tmp_path, peers=peers) as scp:
             hold(scp, "1.2.6")
-            assoc = associate(scp.port)
+            assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, declines.handle)])
             assert ask(assoc, commitment("1.2.6")) == 0
+            assert declines.arrived.wait(10)
+            time.sleep(0.3)  # pynetdicom answers in a thread of its own
             getattr(assoc, ends)()
             assert reports.arrived.wait(15)
     finally:
