@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pydicom
@@ -111,6 +113,34 @@ def test_constraints_pin_every_dependency_to_one_version() -> None:
     pins = dict(line.split("==") for line in lines)
     assert set(DEPENDENCIES) <= set(pins)
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line)] == []
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.add(node.module)
+    return {name.split(".")[0] for name in names}
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    """What happens to be installed, because something else needs it, may be gone tomorrow."""
+    folders = ("dicom_node", "pipelines", "bench", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = chain(project["dependencies"], *project["optional-dependencies"].values())
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    providers = packages_distributions()
+    strange = {
+        f"{name} in {path.relative_to(ROOT)}"
+        for path in files
+        for name in imported(path) - sys.stdlib_module_names - {*folders}
+        if not declared & {canonicalize_name(one) for one in providers.get(name, [])}
+    }
+    assert strange == set()
 
 
 def test_every_module_says_its_duty() -> None:
