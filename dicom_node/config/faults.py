@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,8 +62,19 @@ class FaultyConfigError(ConfigError):
 def one_of(names: Iterable[str], wrong: str = "") -> str:
     """What would be right among names: the nearest to a misspelled one, or all of them."""
     known = sorted(names)
-    lowered = {name.lower(): name for name in known}
+    lowered = {name.lower(): name for name in reversed(known)}
     near = difflib.get_close_matches(wrong.lower(), lowered, n=1, cutoff=0.6)
     if near:
         return f'did you mean "{lowered[near[0]]}"?'
     return "allowed: " + ", ".join(known) if known else "none is configured"
+
+
+def shown(value: object) -> str:
+    """A value as it stands in the file, or nearly."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list" if value else "an empty list"
+    if value is None:
+        return "nothing"
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()

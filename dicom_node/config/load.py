@@ -15,7 +15,8 @@ from dicom_node.config.faults import Fault, FaultyConfigError
 from dicom_node.config.models import Config, PipelineConfig
 from dicom_node.config.pipelines import resolve
 from dicom_node.config.problems import faults_of
-from dicom_node.config.references import reference_faults
+from dicom_node.config.references import reference_faults, role_faults
+from dicom_node.pipeline import Pipeline
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -44,7 +45,8 @@ def load(path: Path, *, pipelines: bool = False) -> Config:
     config = _validated(document, faults)
     faults += reference_faults(document.content)
     if pipelines:
-        faults += _pipeline_faults(document.content)
+        made = _made_pipelines(document.content, faults)
+        faults += role_faults(document.content, {name: one.roles for name, one in made.items()})
     if faults or config is None:
         raise FaultyConfigError(document.place(faults), path)
     return _anchored(config, folder)
@@ -82,14 +84,15 @@ def _insert_secrets(content: dict[str, Any], faults: list[Fault]) -> None:
     node["database"] = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), url)
 
 
-def _pipeline_faults(content: dict[str, Any]) -> list[Fault]:
-    faults: list[Fault] = []
+def _made_pipelines(content: dict[str, Any], faults: list[Fault]) -> dict[str, Pipeline]:
+    """The pipelines that can be made, by name; the faults of the others are added to `faults`."""
+    made: dict[str, Pipeline] = {}
     sections = content.get("pipelines")
     for name, section in sections.items() if isinstance(sections, dict) else ():
         try:
-            resolve(PipelineConfig.model_validate(section))
+            made[name] = resolve(PipelineConfig.model_validate(section))
         except ValidationError:
             continue  # told already, by the validation of the whole
         except FaultyConfigError as error:
             faults += [fault.below(("pipelines", name)) for fault in error.faults]
-    return faults
+    return made

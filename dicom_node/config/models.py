@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dicom_node.config.types import AETitle, Device, Network, Port, Seconds, When
+from dicom_node.config.types import ALL_DAYS, AETitle, Clock, Day, Device, Facts, Network, Port, Seconds, When
 from dicom_node.config.when import ALWAYS
 
 Output = Literal["seg", "sr", "sc"]
@@ -82,6 +83,14 @@ class PeerConfig(Section):
     host: str | None = None
     """Where it is called back with the outcome of a storage commitment; None: only asked associations."""
     port: Port | None = None
+    count: bool = False
+    """It is asked by C-FIND, at `host` and `port`, how many images it holds of what it sends."""
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> PeerConfig:
+        if self.count and (self.host is None or self.port is None):
+            raise ValueError("count needs host and port: where the peer is asked")
+        return self
 
 
 class CompletionConfig(Section):
@@ -125,15 +134,51 @@ class PipelineConfig(Section):
     time_limit: Seconds = 900.0
 
 
+class LessonConfig(Section):
+    """Something that the site knows of its series and their headers don't say."""
+
+    when: When
+    means: Facts
+    """Facts and their values; they stand above what the node works out."""
+
+
+class RoleConfig(Section):
+    """One of several series that a route asks for."""
+
+    when: When = ALWAYS
+    optional: bool = False
+    """Once the wait is over, the route runs without it."""
+
+
+class WindowConfig(Section):
+    """Times of the week, by the machine's clock."""
+
+    start: Clock = time(0, 0)
+    """The first minute; a window may go over midnight."""
+    end: Clock = time(0, 0)
+    """The first minute after it; midnight is the end of the day."""
+    days: tuple[Day, ...] = ALL_DAYS
+    """Days on which it starts."""
+
+
 class RouteConfig(Section):
     """Which series go to which pipeline, and where the results go."""
 
     name: str
     when: When = ALWAYS
-    """Conditions on the series; all must hold."""
+    """Conditions on the series; all must hold. Of a route with `series`: on each of them."""
+    series: dict[str, RoleConfig] = Field(default_factory=dict)
+    """Several series of a study, by the pipeline's names for them; empty: one series."""
+    wait: Seconds = 1800.0
+    """For the rest of `series`, once the first of them is complete."""
     run: str
     send: tuple[str, ...] = ()
     priority: int = 0
+    """Higher runs first; an urgent request counts above it."""
+    hours: tuple[WindowConfig, ...] = ()
+    """When its jobs may start; empty: at any time."""
+    shadow: bool = False
+    """Run and keep, deliver nothing."""
 
 
 class DestinationConfig(Section):
@@ -154,6 +199,7 @@ class Config(Section):
     complete: CompletionConfig = CompletionConfig()
     keep: KeepConfig = KeepConfig()
     peers: dict[str, PeerConfig] = Field(default_factory=dict)
+    understanding: tuple[LessonConfig, ...] = ()
     pipelines: dict[str, PipelineConfig] = Field(default_factory=dict)
     routes: tuple[RouteConfig, ...] = ()
     destinations: dict[str, DestinationConfig] = Field(default_factory=dict)

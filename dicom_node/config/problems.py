@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dicom_node.config.faults import Fault, KeyPath, one_of
+from dicom_node.config.faults import Fault, KeyPath, one_of, shown
 
 EXPANDED = "faults"
 """Type of a validator's error that carries faults of its own in its context."""
@@ -41,6 +41,8 @@ def _faults(details: ErrorDetails, model: type[BaseModel]) -> Iterator[Fault]:
         yield Fault(path, "there is no such key", one_of(_keys(model, path[:-1]), str(path[-1])))
     elif kind == "missing":
         yield Fault(path[:-1], f'the key "{path[-1]}" is missing', "add it")
+    elif kind == "value_error" and isinstance(details["input"], Mapping):
+        yield Fault(path, details["msg"].removeprefix("Value error, "))
     else:
         yield Fault(path, f"found {_shown(path, details['input'])}", _right(kind, context, details))
 
@@ -61,13 +63,7 @@ def _right(kind: str, context: Mapping[str, Any], details: ErrorDetails) -> str:
 
 
 def _shown(path: KeyPath, value: object) -> str:
-    if path and str(path[-1]) in _SECRET:
-        return "a value that can't be used"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    return "nothing" if value is None else f'"{value}"' if isinstance(value, str) else str(value).lower()
+    return "a value that can't be used" if path and str(path[-1]) in _SECRET else shown(value)
 
 
 def _keys(model: type[BaseModel], path: KeyPath) -> list[str]:

@@ -6,7 +6,7 @@ Works on what stands in the file, so that it finds its faults beside those of si
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dicom_node.config.faults import Fault, KeyPath, one_of
@@ -16,6 +16,24 @@ from dicom_node.config.models import NodeConfig
 def reference_faults(content: dict[str, Any]) -> list[Fault]:
     """Every fault between sections; what is malformed in itself is left to the models."""
     return [*_routes(content), *_destinations(content), *_peers(content)]
+
+
+def role_faults(content: dict[str, Any], roles: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+    """Routes whose series are not what their pipeline asks for.
+
+    Args:
+        content: of the file.
+        roles: by name of a pipeline.
+    """
+    routes = content.get("routes")
+    for index, route in enumerate(routes if isinstance(routes, list) else ()):
+        if not isinstance(route, dict) or not isinstance(route.get("run"), str):
+            continue
+        asked, series = roles.get(route["run"]), route.get("series") or {}
+        given = list(series) if isinstance(series, dict) else []
+        if asked is not None and set(given or ["image"]) != set(asked):
+            found = f'the pipeline "{route["run"]}" is given {", ".join(given) or "one series"}'
+            yield Fault(("routes", index, "series"), found, f"it asks for {', '.join(asked)}")
 
 
 def _section(content: dict[str, Any], name: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from typing import Any
 from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
 
 from dicom_node.config.facts import FACTS, Sort
-from dicom_node.config.faults import Fault, FaultyConfigError, KeyPath, one_of
+from dicom_node.config.faults import Fault, FaultyConfigError, KeyPath, one_of, shown
 from dicom_node.config.values import Comparable, Scalar, comparable
 
 
@@ -171,7 +171,7 @@ class _Parser:
         if isinstance(raw, list | tuple):
             return AllOf(tuple(self.conditions(one, (*path, index)) for index, one in enumerate(raw)))
         if not isinstance(raw, Mapping):
-            self.fault(path, f"found {_shown(raw)}", "conditions are written as `Keyword: value`")
+            self.fault(path, f"found {shown(raw)}", "conditions are written as `Keyword: value`")
             return ALWAYS
         found = tuple(self._condition(str(key), value, (*path, str(key))) for key, value in raw.items())
         return found[0] if len(found) == 1 else AllOf(found)
@@ -181,7 +181,7 @@ class _Parser:
             return NotOf(self.conditions(value, path))
         if key in COMBINERS:
             if not isinstance(value, list | tuple) or not value:
-                self.fault(path, f"found {_shown(value)}", f"`{key}:` takes a list of conditions")
+                self.fault(path, f"found {shown(value)}", f"`{key}:` takes a list of conditions")
                 return ALWAYS
             parts = tuple(self.conditions(one, (*path, index)) for index, one in enumerate(value))
             return AllOf(parts) if key == "all" else AnyOf(parts)
@@ -238,11 +238,11 @@ class _Parser:
 
     def _equals(self, raw: object, subject: Subject, path: KeyPath) -> Check | None:
         if not isinstance(raw, str | int | float | date | time):
-            self.fault(path, f"found {_shown(raw)}", "a value, a list of values, or a mapping of checks")
+            self.fault(path, f"found {shown(raw)}", "a value, a list of values, or a mapping of checks")
             return None
         allowed = FACTS[subject.name].values if subject.name in FACTS else ()
         if allowed and str(raw).lower() not in allowed:
-            self.fault(path, f"{subject.name} is never {_shown(raw)}", one_of(allowed, str(raw)))
+            self.fault(path, f"{subject.name} is never {shown(raw)}", one_of(allowed, str(raw)))
             return None
         if subject.sort != "text":
             value = self._comparable(raw, subject, path)
@@ -280,7 +280,7 @@ class _Parser:
         low, high = bounds
         if low is not None and high is not None and low > high:  # type: ignore[operator]  # both of one sort
             self.fault(
-                path, f"min {_shown(raw['min'])} is above max {_shown(raw['max'])}", "no value can match"
+                path, f"min {shown(raw['min'])} is above max {shown(raw['max'])}", "no value can match"
             )
         return [Between(low, high)] if low is not None or high is not None else []
 
@@ -291,7 +291,7 @@ class _Parser:
             examples = {"number": "12.5", "age": "45 (years) or 018M", "date": "2024-01-31", "time": "08:30"}
             self.fault(
                 path,
-                f"found {_shown(raw)}",
+                f"found {shown(raw)}",
                 f"{subject.name} is compared as {sort}, such as {examples.get(sort, 'true')}",
             )
         return value
@@ -301,18 +301,18 @@ class _Parser:
             return Matches(re.compile(str(raw), re.IGNORECASE))
         except re.error as error:
             where = f" at character {error.pos + 1}" if error.pos is not None else ""
-            self.fault(path, f"{_shown(raw)} is no regular expression: {error.msg}{where}")
+            self.fault(path, f"{shown(raw)} is no regular expression: {error.msg}{where}")
             return None
 
     def _contains(self, raw: object, _subject: Subject, path: KeyPath) -> Check | None:
         if not isinstance(raw, str | int | float) or not str(raw):
-            self.fault(path, f"found {_shown(raw)}", "a text")
+            self.fault(path, f"found {shown(raw)}", "a text")
             return None
         return Contains(str(raw))
 
     def _present(self, raw: object, _subject: Subject, path: KeyPath) -> Check | None:
         if not isinstance(raw, bool):
-            self.fault(path, f"found {_shown(raw)}", "allowed: true, false")
+            self.fault(path, f"found {shown(raw)}", "allowed: true, false")
             return None
         return Present(raw)
 
@@ -324,7 +324,3 @@ class _Parser:
 def _vr(keyword: str) -> str:
     tag = tag_for_keyword(keyword)
     return dictionary_VR(tag) if tag is not None else ""
-
-
-def _shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else "nothing" if value is None else str(value)

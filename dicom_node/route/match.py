@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dicom_node.config.models import RouteConfig
+from dicom_node.config.when import ALWAYS, AllOf, Condition
 from dicom_node.records import SeriesFacts
 from dicom_node.route.explanation import Explanation, Weighed
 from dicom_node.route.weigh import weigh
 
 
 def match(facts: SeriesFacts, routes: Iterable[RouteConfig]) -> tuple[Explanation, ...]:
-    """Explains, for each route in turn, whether it takes the series. Several may.
+    """Explains, for each route of one series in turn, whether it takes the series. Several may.
 
-    A result of this node is taken by none, whatever the rules say: it would come back as input for ever.
+    Routes of several series are left to `match_study`. A result of this node is taken by none, whatever
+    the rules say: it would come back as input for ever.
     """
-    return tuple(_explain(facts, route) for route in routes)
+    return tuple(explain(facts, route) for route in routes if not route.series)
 
 
-def _explain(facts: SeriesFacts, route: RouteConfig) -> Explanation:
+def explain(facts: SeriesFacts, route: RouteConfig, also: Condition = ALWAYS) -> Explanation:
+    """Explains whether a series meets a route's conditions, and some others with them."""
     if facts.own:
         return Explanation(route.name, matched=False, reason="a result of this node is never routed")
-    weighed = weigh(route.when, facts)
+    condition = route.when if also == ALWAYS else AllOf((route.when, also))
+    weighed = weigh(condition, facts)
     if weighed.held:
         return Explanation(route.name, matched=True, reason="every condition holds", weighed=weighed)
     failed = next(_failed(weighed))

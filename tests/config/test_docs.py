@@ -17,6 +17,16 @@ from dicom_node.config.when import CHECKS, COMBINERS
 CHECKOUT = Path(__file__).parents[2]
 DOCS = (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
+LESIONS = """
+from dicom_node.pipeline import Pipeline
+
+class Lesions(Pipeline):
+    name, version, title, roles = "lesions", "1", "Lesions", ("t1", "flair")
+
+    def run(self, case):
+        return []
+"""
+
 
 def _models(kind: Any) -> Iterator[type[BaseModel]]:
     """Every model that a type is made of."""
@@ -67,6 +77,10 @@ def test_the_rules_language_is_explained(name: str) -> None:
 @pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL))
 def test_every_example_loads(tmp_path: Path, example: str) -> None:
     (tmp_path / "conf.yaml").write_text(example, encoding="utf-8")
+    if "run: lesions" in example:  # a pipeline of two series, which this repository hasn't got
+        (tmp_path / "two_series.py").write_text(LESIONS)
+        example += 'pipelines: {lesions: {use: "two_series:Lesions"}}\n'
+        (tmp_path / "conf.yaml").write_text(example, encoding="utf-8")
     assert load(tmp_path / "conf.yaml", pipelines=True).pipelines
 
 

@@ -1,0 +1,82 @@
+"""Explanations as text for people: what a series is, whether it is complete, what each route made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from dicom_node.records import SeriesFacts, Verdict
+from dicom_node.route.explanation import Explanation, Weighed
+from dicom_node.route.study import StudyExplanation
+from dicom_node.understanding import Answer
+
+HELD, FAILED = "✓", "✗"
+
+
+def tell(
+    facts: SeriesFacts,
+    answers: Sequence[Answer],
+    verdict: Verdict | None,
+    explanations: Iterable[Explanation],
+    studies: Iterable[StudyExplanation] = (),
+) -> str:
+    """A series' explanation, several lines; it holds values of the header, so it is no log.
+
+    Args:
+        facts: of the series.
+        answers: what was understood of it.
+        verdict: on its completeness; None where it was read from a folder.
+        explanations: of routes of one series.
+        studies: of routes of several.
+    """
+    lines = [_title(facts), *_answers(answers)]
+    if verdict is not None:
+        lines.append(f"  {_completeness(verdict)}")
+    for explanation in explanations:
+        lines += _route(explanation)
+    for study in studies:
+        lines.append(f"  {HELD if study.stands == 'ready' else FAILED} route {study.route}: {study.reason}")
+    return "\n".join(lines)
+
+
+def _title(facts: SeriesFacts) -> str:
+    header = facts.header
+    named = " ".join(str(header[key]) for key in ("SeriesNumber", "SeriesDescription") if header.get(key))
+    frames = f", {facts.frames} frames" if facts.frames != facts.images else ""
+    parts = [part for part in (facts.modality or "no modality", named) if part]
+    return f"{' '.join(parts)} ({facts.images} images{frames})\n  series {facts.series_instance_uid}"
+
+
+def _answers(answers: Sequence[Answer]) -> Iterator[str]:
+    """What it is, the sure before the unsure; a flag that doesn't hold isn't worth a line."""
+    for answer in sorted(answers, key=lambda one: not one.likely):
+        if answer.value is False:
+            continue
+        name = answer.fact if answer.value is True else f"{answer.fact} {answer.value}"
+        doubt = "" if answer.likely else " — too unsure for rules"
+        yield f"  is {name}, {answer.confidence:.0%} sure: {'; '.join(answer.because)}{doubt}"
+
+
+def _completeness(verdict: Verdict) -> str:
+    if not verdict.complete:
+        until = f" (looked at again {verdict.look_again_at:%H:%M:%S %Z})" if verdict.look_again_at else ""
+        return f"not complete: {verdict.reason}{until}"
+    doubt = ", in doubt" if verdict.doubtful else ""
+    return f"complete by {verdict.evidence}{doubt}: {verdict.reason}"
+
+
+def _route(explanation: Explanation) -> Iterator[str]:
+    mark, verb = (HELD, "runs") if explanation.matched else (FAILED, "does not run")
+    why = "" if explanation.weighed else f": {explanation.reason}"
+    yield f"  {mark} route {explanation.route} {verb}{why}"
+    if explanation.weighed is not None:
+        yield from _weighed(explanation.weighed, 2)
+
+
+def _weighed(weighed: Weighed, depth: int) -> Iterator[str]:
+    actual = (
+        "" if weighed.parts else f" (found: {weighed.actual if weighed.actual is not None else 'nothing'})"
+    )
+    if weighed.says != "always":
+        yield f"{'  ' * depth}{HELD if weighed.held else FAILED} {weighed.says}{actual}"
+    for part in weighed.parts:
+        yield from _weighed(part, depth + 1)
