@@ -6,6 +6,7 @@ import typer
 
 from dicom_node.cli.check import check
 from dicom_node.cli.demo import demo
+from dicom_node.cli.destinations import destinations
 from dicom_node.cli.reindex import reindex
 from dicom_node.cli.run import run
 from dicom_node.cli.send import send
@@ -20,3 +21,4 @@ app = typer.Typer(
 )
 for command in (serve, check, status, run, send, demo, reindex):
     app.command()(command)
+app.add_typer(destinations, name="destinations")

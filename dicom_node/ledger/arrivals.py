@@ -21,6 +21,7 @@ from dicom_node.ledger.tables import (
     RefusalRow,
     ResultRow,
     SeriesRow,
+    SourceCountRow,
 )
 from dicom_node.ledger.transitions import move, record
 from dicom_node.records import (
@@ -135,6 +136,21 @@ class Arrivals:
                 _note_series(conn, series_instance_uid, new, now)
                 touched.add(series_instance_uid)
         return touched
+
+    def note_counts(self, peer: str, counts: Mapping[str, int], at: datetime) -> None:
+        """Notes what a source answered, by series; series that the ledger does not know are left out."""
+        with self._db.write() as conn:
+            uids = list(counts)
+            known = conn.execute(
+                select(SeriesRow.series_instance_uid).where(SeriesRow.series_instance_uid.in_(uids))
+            )
+            rows = [
+                {"series_instance_uid": uid, "peer": peer, "at": at, "instances": counts[uid]}
+                for uid in known.scalars()
+            ]
+            if rows:
+                conn.execute(insert(SourceCountRow), rows)
+                _look_again(conn, [row["series_instance_uid"] for row in rows])
 
     def abort_orphans(self, journal: str, ended_at: datetime) -> set[str]:
         """Marks associations that a dead receiver left open as aborted; gives their series."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, exists, func, or_, select, update
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.habits import past, pauses, returns
@@ -17,8 +17,16 @@ from dicom_node.ledger.tables import (
     InstanceRow,
     PerformedStepRow,
     SeriesRow,
+    SourceCountRow,
 )
-from dicom_node.records import AssociationEvidence, AssociationOutcome, SeriesFacts, SeriesState, Verdict
+from dicom_node.records import (
+    AssociationEvidence,
+    AssociationOutcome,
+    SeriesFacts,
+    SeriesState,
+    SourceCount,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class Held:
         fields: `headers.slice_fields` of each instance.
         associations: each that brought images of it, by start.
         sender_open: a sender of its images has an association open.
-        committed, performed, pauses, returns: see `records.Evidence`.
+        committed, performed, counts, pauses, returns: see `records.Evidence`.
     """
 
     series_instance_uid: str
@@ -41,6 +49,7 @@ class Held:
     sender_open: bool
     committed: bool
     performed: bool
+    counts: tuple[SourceCount, ...] = ()
     pauses: tuple[float, ...] = ()
     returns: tuple[float, ...] = ()
 
@@ -92,9 +101,33 @@ class Holdings:
                 sender_open=_sender_open(conn, {a.calling_ae_title for a in associations}),
                 committed=_committed(conn, uids, series.first_image_at),
                 performed=_performed(conn, series_instance_uid, uids),
+                counts=_counts(conn, series_instance_uid),
                 pauses=pauses(images_before),
                 returns=returns(images_before),
             )
+
+    def to_count(self, calling_ae_title: str, before: datetime, limit: int = 10) -> list[tuple[str, str]]:
+        """Studies with a series that arrives from a sender and was not counted since `before`.
+
+        Returns:
+            Study Instance UID and Patient ID of each, the longest quiet first.
+        """
+        counted = exists().where(
+            SourceCountRow.series_instance_uid == SeriesRow.series_instance_uid, SourceCountRow.at >= before
+        )
+        brought = exists().where(
+            InstanceRow.series_instance_uid == SeriesRow.series_instance_uid,
+            InstanceRow.association_id == AssociationRow.id,
+            AssociationRow.calling_ae_title == calling_ae_title,
+        )
+        with self._db.read() as conn:
+            rows = conn.execute(
+                select(SeriesRow.study_instance_uid, SeriesRow.header)
+                .where(SeriesRow.state == SeriesState.ARRIVING, ~counted, brought)
+                .order_by(SeriesRow.last_image_at)
+                .limit(limit)
+            )
+            return list({row[0]: (row[0], str(row[1].get("PatientID") or "")) for row in rows}.values())
 
     def facts(self, series_instance_uid: str) -> SeriesFacts:
         """What rules are given of a series. Raises KeyError where the ledger knows no such series."""
@@ -153,6 +186,16 @@ def plain_verdict(verdict: Verdict) -> dict[str, Any]:
     return asdict(verdict) | {
         "look_again_at": verdict.look_again_at.isoformat() if verdict.look_again_at else None
     }
+
+
+def _counts(conn: Connection, series_instance_uid: str) -> tuple[SourceCount, ...]:
+    """What sources said of the series, oldest first."""
+    rows = conn.execute(
+        select(SourceCountRow.at, SourceCountRow.peer, SourceCountRow.instances)
+        .where(SourceCountRow.series_instance_uid == series_instance_uid)
+        .order_by(SourceCountRow.id)
+    )
+    return tuple(SourceCount(*row) for row in rows)
 
 
 def _associations(conn: Connection, series_instance_uid: str) -> tuple[AssociationEvidence, ...]:

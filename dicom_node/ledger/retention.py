@@ -19,6 +19,7 @@ from dicom_node.ledger.tables import (
     RefusalRow,
     ResultRow,
     SeriesRow,
+    SourceCountRow,
 )
 from dicom_node.records import AssociationOutcome, DeliveryState, JobState, SeriesState
 
@@ -65,6 +66,7 @@ class Retention:
             conn.execute(delete(JobRow).where(JobRow.series_instance_uid.in_(uids)))
             conn.execute(delete(ConflictRow).where(ConflictRow.series_instance_uid.in_(uids)))
             conn.execute(delete(InstanceRow).where(InstanceRow.series_instance_uid.in_(uids)))
+            conn.execute(delete(SourceCountRow).where(SourceCountRow.series_instance_uid.in_(uids)))
             conn.execute(delete(SeriesRow).where(SeriesRow.series_instance_uid.in_(uids)))
 
     def forget_history(self, before: datetime) -> list[str]:

@@ -178,6 +178,17 @@ class PerformedStepRow(Base):
     series: Mapped[dict[str, Any]]
 
 
+class SourceCountRow(Base):
+    """How many images a source said that it holds of a series."""
+
+    __tablename__ = "source_counts"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    peer: Mapped[str] = mapped_column(String(255))
+    at: Mapped[datetime]
+    instances: Mapped[int] = mapped_column(Integer)
+
+
 class JobRow(Base):
     """One run of one pipeline on one revision."""
 

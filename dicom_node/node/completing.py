@@ -42,6 +42,7 @@ def evidence(held: Held) -> Evidence:
         geometry=stack_evidence(held.fields),
         committed=held.committed,
         performed=held.performed,
+        counts=held.counts,
         pauses=held.pauses,
         returns=held.returns,
         reopened=held.revision > 1,

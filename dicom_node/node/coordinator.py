@@ -14,6 +14,7 @@ import structlog
 
 from dicom_node.errors import Permanent, Transient
 from dicom_node.node.completing import sweep
+from dicom_node.node.counting import count_at
 from dicom_node.node.delivering import deliver_due
 from dicom_node.node.folders import run_folder
 from dicom_node.node.housekeeping import keep_house
@@ -27,6 +28,7 @@ LOOK_SECONDS = 0.5
 DELIVER_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
 HOUSE_SECONDS = 3600.0
+COUNT_SECONDS = 0.5
 
 
 def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> None:
@@ -73,6 +75,9 @@ def _ticker(site: Site) -> Ticker:
     ticker = Ticker()
     ticker.every(ORPHANS_SECONDS, "orphans", partial(abort_orphans, site))
     ticker.every(HOUSE_SECONDS, "housekeeping", partial(keep_house, site))
+    for name, peer in site.config.peers.items():
+        if peer.count:
+            ticker.every(COUNT_SECONDS, f"count {name}", partial(count_at, site, name))
     for destination in site.config.destinations:
         ticker.every(DELIVER_SECONDS, f"deliver {destination}", partial(deliver_due, site, destination))
     return ticker

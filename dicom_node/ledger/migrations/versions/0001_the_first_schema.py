@@ -157,6 +157,17 @@ def upgrade() -> None:
         batch_op.create_index('ix_series_state_look', ['state', 'look_again_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_series_study_instance_uid'), ['study_instance_uid'], unique=False)
 
+    op.create_table('source_counts',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('series_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('peer', sa.String(length=255), nullable=False),
+    sa.Column('at', dicom_node.ledger.tables.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('instances', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_source_counts'))
+    )
+    with op.batch_alter_table('source_counts', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_source_counts_series_instance_uid'), ['series_instance_uid'], unique=False)
+
     op.create_table('results',
     sa.Column('sop_instance_uid', sa.String(length=64), nullable=False),
     sa.Column('job_id', sa.String(length=64), nullable=False),
@@ -203,6 +214,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_results_job_id'))
 
     op.drop_table('results')
+    with op.batch_alter_table('source_counts', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_source_counts_series_instance_uid'))
+
+    op.drop_table('source_counts')
     with op.batch_alter_table('series', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_series_study_instance_uid'))
         batch_op.drop_index('ix_series_state_look')
