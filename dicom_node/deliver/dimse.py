@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
@@ -20,7 +19,7 @@ from pynetdicom.presentation import PresentationContext
 from dicom_node.association import Association, NothingAccepted, associate, name_of
 from dicom_node.config.models import DestinationConfig
 from dicom_node.deliver.contexts import Form, batches, chosen_context
-from dicom_node.deliver.status import meaning
+from dicom_node.deliver.outcomes import answered, failed, report
 from dicom_node.errors import BadInput, NodeError, Transient
 from dicom_node.records import Delivery, DeliveryOutcome
 
@@ -31,8 +30,6 @@ _C_STORE_RQ = 0x0001
 """Command Field (0000,0100), PS3.7 9.3.1.1."""
 _MEDIUM = 0
 """Priority (0000,0700)."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def send(
         try:
             parcels.append(_parcel(delivery, open_path(delivery.path)))
         except NodeError as error:
-            settle(_failed(delivery, error))
+            settle(failed(delivery, error))
     for contexts in batches(parcel.form for parcel in parcels):
         proposed = {(cx.abstract_syntax, syntax) for cx in contexts for syntax in cx.transfer_syntax}
         group = [
@@ -83,7 +80,7 @@ def send(
         for outcome in _send_group(group, contexts, destination, node_ae_title):
             settle(outcome)
     for delivery in deliveries:
-        _report(delivery, outcomes[delivery.id])
+        report(delivery, outcomes[delivery.id])
     return [outcomes[delivery.id] for delivery in deliveries]
 
 
@@ -122,10 +119,10 @@ def _send_group(
             yield from (_not_accepted(parcel, destination) for parcel in parcels[done:])
             return
         except NodeError as error:
-            yield from (_failed(parcel.delivery, error) for parcel in parcels[done:])
+            yield from (failed(parcel.delivery, error) for parcel in parcels[done:])
             return
     lost = Transient(f"{name_of(destination)} broke {losses} associations in a row")
-    yield from (_failed(parcel.delivery, lost) for parcel in parcels[done:])
+    yield from (failed(parcel.delivery, lost) for parcel in parcels[done:])
 
 
 def _store(assoc: Association, parcel: _Parcel, destination: DestinationConfig) -> DeliveryOutcome:
@@ -143,18 +140,10 @@ def _store(assoc: Association, parcel: _Parcel, destination: DestinationConfig) 
             untouched = context.transfer_syntax[0] == parcel.form.transfer_syntax_uid
             answer = assoc.ask(context, command, file if untouched else dcmread(parcel.path))
     except NodeError as error:
-        return _failed(delivery, error)
+        return failed(delivery, error)
     except OSError as error:
-        return _failed(delivery, Transient(f"{delivery.path} cannot be read: {error.strerror}"))
-    return _outcome(delivery, answer.status, destination)
-
-
-def _outcome(delivery: Delivery, status: int, destination: DestinationConfig) -> DeliveryOutcome:
-    means = meaning(status)
-    if means.kind in {"delivered", "warning"}:
-        return DeliveryOutcome(delivery.id, status=status)
-    text = f"{name_of(destination)} answered {status:04X}: {means.text}"
-    return DeliveryOutcome(delivery.id, text, transient=means.kind == "transient", status=status)
+        return failed(delivery, Transient(f"{delivery.path} cannot be read: {error.strerror}"))
+    return answered(delivery, answer.status, name_of(destination))
 
 
 def _not_accepted(parcel: _Parcel, destination: DestinationConfig) -> DeliveryOutcome:
@@ -164,19 +153,3 @@ def _not_accepted(parcel: _Parcel, destination: DestinationConfig) -> DeliveryOu
         f"{name_of(destination)} does not accept {sop_class} as {syntax}; "
         "allow it there, or leave this kind out of the destination's `outputs`",
     )
-
-
-def _failed(delivery: Delivery, error: NodeError) -> DeliveryOutcome:
-    return DeliveryOutcome(delivery.id, str(error), transient=isinstance(error, Transient))
-
-
-def _report(delivery: Delivery, outcome: DeliveryOutcome) -> None:
-    bound = log.bind(
-        sop_instance_uid=delivery.sop_instance_uid, destination=delivery.destination, status=outcome.status
-    )
-    if outcome.error is not None:
-        bound.warning("delivery_failed", error=outcome.error, transient=outcome.transient)
-    elif outcome.status:
-        bound.warning("delivered_with_warning", meaning=meaning(outcome.status).text)
-    else:
-        bound.info("delivered")

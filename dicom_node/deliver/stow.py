@@ -1,0 +1,157 @@
+"""Delivery by STOW-RS (PS3.18 10.5): one request for each object, streamed from its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import httpx
+
+from dicom_node.deliver.outcomes import answered, failed, report
+from dicom_node.errors import BadInput, NodeError, PeerRefused, PeerUnavailable, Transient
+from dicom_node.records import Delivery, DeliveryOutcome
+
+CHUNK = 1 << 20
+"""Bytes read from a file at a time."""
+FAILED_SOP_SEQUENCE, FAILURE_REASON, WARNING_REASON = "00081198", "00081197", "00081196"
+REFERENCED_SOP_SEQUENCE, SOP_INSTANCE_UID = "00081199", "00081155"
+"""Tags of the response's DICOM JSON (PS3.18 table 10.5.3-1)."""
+
+_REFUSALS = {
+    400: "it calls the request malformed",
+    401: "it wants a user and password; give them in the url",
+    403: "it does not allow this node to store",
+    404: "there is no STOW-RS at this url",
+    405: "there is no STOW-RS at this url",
+    413: "the object is larger than it takes",
+    415: "it does not take this transfer syntax",
+}
+
+
+class WebPeer(Protocol):
+    """Whom to send to: a destination with a url."""
+
+    @property
+    def url(self) -> str:
+        """Base of its DICOMweb services."""
+
+    @property
+    def where(self) -> str:
+        """How texts name it: its url without user and password."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds to wait for a connection, for an answer, and for the network to take data."""
+
+
+def send(
+    deliveries: Sequence[Delivery],
+    destination: WebPeer,
+    open_path: Callable[[str], Path],
+    settled: Callable[[DeliveryOutcome], None] = lambda _outcome: None,
+) -> list[DeliveryOutcome]:
+    """Sends objects to one destination and says how each fared, in the order given. Raises nothing.
+
+    Args:
+        deliveries: what to send, all owed to this destination.
+        destination: whom to send it to.
+        open_path: gives the file of a delivery's `path`.
+        settled: called with each outcome as soon as it is known.
+    """
+    outcomes: list[DeliveryOutcome] = []
+    away: PeerUnavailable | None = None
+    with httpx.Client(timeout=destination.timeout) as client:
+        for delivery in deliveries:
+            try:
+                if away is not None:
+                    raise away
+                outcome = _store(client, delivery, destination, open_path(delivery.path))
+            except NodeError as error:
+                away = error if isinstance(error, PeerUnavailable) else None
+                outcome = failed(delivery, error)
+            outcomes.append(outcome)
+            report(delivery, outcome)
+            settled(outcome)
+    return outcomes
+
+
+def _store(client: httpx.Client, delivery: Delivery, destination: WebPeer, path: Path) -> DeliveryOutcome:
+    boundary = uuid4().hex
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    try:
+        length = len(head) + path.stat().st_size + len(tail)
+        answer = client.post(
+            f"{destination.url}/studies",
+            content=_body(head, path, tail),
+            headers={
+                "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+                "Content-Length": str(length),
+                "Accept": "application/dicom+json",
+            },
+        )
+    except FileNotFoundError as error:
+        raise BadInput(f"the file {delivery.path} is missing from the spool") from error
+    except OSError as error:
+        raise Transient(f"{delivery.path} cannot be read: {error.strerror}") from error
+    except httpx.TimeoutException as error:
+        raise PeerUnavailable(f"{destination.where}: no answer within {destination.timeout:g} s") from error
+    except httpx.TransportError as error:
+        why = str(error).lower() or "the connection broke"
+        raise PeerUnavailable(f"{destination.where}: {why}; is it running?") from error
+    return outcome_of(delivery, answer, destination)
+
+
+def _body(head: bytes, path: Path, tail: bytes) -> Iterator[bytes]:
+    yield head
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+    yield tail
+
+
+def outcome_of(delivery: Delivery, answer: httpx.Response, destination: WebPeer) -> DeliveryOutcome:
+    """What a store response says of the one object (PS3.18 10.5.3)."""
+    stored, reason = _reading(answer, delivery.sop_instance_uid)
+    if reason is not None:
+        return answered(delivery, reason, destination.where)
+    if answer.is_success and stored is not False:
+        return DeliveryOutcome(delivery.id, status=0)
+    text = f"{destination.where} answered {answer.status_code} {answer.reason_phrase}"
+    if answer.status_code in _REFUSALS:
+        return failed(delivery, PeerRefused(f"{text}: {_REFUSALS[answer.status_code]}"), answer.status_code)
+    later = answer.status_code in {408, 425, 429} or answer.is_server_error
+    fault = PeerUnavailable(text) if later else PeerRefused(text)
+    return failed(delivery, fault, answer.status_code)
+
+
+def _reading(answer: httpx.Response, sop_instance_uid: str) -> tuple[bool | None, int | None]:
+    """Whether the response lists the object as stored (None: it lists nothing), and a failure's reason."""
+    try:
+        content: Any = answer.json()
+    except ValueError:
+        return None, None
+    data_set: Any = content[0] if isinstance(content, list) and content else content
+    if not isinstance(data_set, Mapping):
+        return None, None
+    for item in _items(data_set, FAILED_SOP_SEQUENCE):
+        named = _first(item, SOP_INSTANCE_UID)
+        if named is None or named == sop_instance_uid:
+            reason = _first(item, FAILURE_REASON)
+            return False, reason if isinstance(reason, int) and 0 < reason <= 0xFFFF else None
+    stored = [_first(item, SOP_INSTANCE_UID) for item in _items(data_set, REFERENCED_SOP_SEQUENCE)]
+    return (sop_instance_uid in stored) if stored else None, None
+
+
+def _items(data_set: Mapping[str, Any], tag: str) -> list[Mapping[str, Any]]:
+    element = data_set.get(tag)
+    items = element.get("Value") if isinstance(element, Mapping) else None
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+
+
+def _first(data_set: Mapping[str, Any], tag: str) -> Any:
+    element = data_set.get(tag)
+    values = element.get("Value") if isinstance(element, Mapping) else None
+    return values[0] if isinstance(values, list) and values else None
