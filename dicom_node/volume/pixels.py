@@ -53,6 +53,13 @@ def read_pixels(planes: Sequence[Plane]) -> Pixels:
         return _filled(planes, whole=False)
 
 
+def inverted(array: Pixels, plane: Plane) -> Pixels:
+    """Turns MONOCHROME1, where the lowest stored value is shown brightest (PS3.3 C.7.6.3.1.2), around."""
+    encoding = plane.encoding
+    low, high = _stored_range(encoding)
+    return np.asarray(np.float32((low + high) * plane.slope + 2 * plane.intercept) - array)
+
+
 def without_copies(stack: Sequence[Plane]) -> list[Plane]:
     """Leaves out planes at the position of the one before that have the very same stored pixels.
 
@@ -178,13 +185,17 @@ def _padding_mask(values: Stored, plane: Plane) -> NDArray[np.bool_] | None:
 def _check_range(values: Stored, plane: Plane, padding: NDArray[np.bool_] | None) -> None:
     """Raises _Overflow where a rescaled value doesn't fit int16; looks at pixels only where it may not."""
     encoding, intercept = plane.encoding, int(plane.intercept)
-    bits = encoding.bits_stored
-    stated = (-(1 << bits - 1), (1 << bits - 1) - 1) if encoding.signed else (0, (1 << bits) - 1)
+    stated = _stored_range(encoding)
     if _fits(stated[0], stated[1], intercept) or _fits(int(values.min()), int(values.max()), intercept):
         return
     real = values if padding is None else values[~padding]
     if real.size and not _fits(int(real.min()), int(real.max()), intercept):
         raise _Overflow
+
+
+def _stored_range(encoding: Encoding) -> tuple[int, int]:
+    bits = encoding.bits_stored
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if encoding.signed else (0, (1 << bits) - 1)
 
 
 def _fits(lowest: int, highest: int, intercept: int) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
@@ -28,13 +29,13 @@ _KEYWORDS = (
     "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "ImagerPixelSpacing",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType", "Units",
-    "RealWorldValueMappingSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "GridFrameOffsetVector", "DoseGridScaling", "DoseUnits", "SpacingBetweenSlices",
+    "DetectorInformationSequence", "RealWorldValueMappingSequence", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _TAGS: list[Any] = [Tag(keyword) for keyword in _KEYWORDS]
 _WANTED = {int(Tag(keyword)): keyword for keyword in _KEYWORDS}
-_FULL_PARSER_ONLY = frozenset(
-    int(Tag(keyword)) for keyword in _KEYWORDS if keyword.endswith("GroupsSequence")
-)
+_FULL_PARSER_ONLY = frozenset(int(Tag(keyword)) for keyword in _KEYWORDS if keyword.endswith("Sequence"))
 _NUMBERS = {"US": "<H", "US or SS": "<H", "UL": "<I", "FD": "<d", "FL": "<f"}
 """How binary numbers stand in a little endian file, by value representation; the others are text."""
 
@@ -58,6 +59,12 @@ SPLIT_KEYWORDS = (
     "ContentTime",
 )
 """What tells apart images at one position, the most telling first."""
+
+
+UNITS = {"HU": "[hnsf'U]", "BQML": "Bq/ml", "GML": "g/ml{SUVbw}", "CNTS": "{counts}", "GY": "Gy"}
+"""UCUM codes for Rescale Type (PS3.3 C.11.1.1.2), PET Units (C.8.9.1.1.3) and Dose Units (C.8.8.3)."""
+NO_UNIT = ("", "1", "{counts}", "[arb'U]")
+"""UCUM codes that say nothing more than the stored values do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ class Plane(Slice):
     Attributes:
         image_type: Frame Type of an enhanced object, else Image Type.
         slope, intercept: of the linear rescale to the modality's units.
-        unit: what Units or Rescale Type says.
+        unit: UCUM code of the values after rescale.
     """
 
     path: Path
@@ -215,6 +222,8 @@ class _Attributes:
 
 def _plane(path: Path, header: _Attributes, encoding: Encoding, number: int | None) -> Plane:
     spacing = header.floats("PixelSpacing", 2) or header.floats("ImagerPixelSpacing", 2) or (1.0, 1.0)
+    orientation, position = _place(header, number)
+    slope, intercept, unit = _scale(header)
     return Plane(
         path=path,
         frame=Frame(header.text("SOPClassUID"), header.text("SOPInstanceUID"), number),
@@ -223,16 +232,50 @@ def _plane(path: Path, header: _Attributes, encoding: Encoding, number: int | No
         image_type=header.texts("FrameType") or header.texts("ImageType"),
         frame_of_reference_uid=header.text("FrameOfReferenceUID"),
         shape=(int(header.get("Rows")), int(header.get("Columns"))),
-        orientation=header.floats("ImageOrientationPatient", 6),
-        position=header.floats("ImagePositionPatient", 3),
+        orientation=orientation,
+        position=position,
         spacing=(spacing[0], spacing[1]),
         thickness=header.number("SliceThickness", 0.0),
-        slope=header.number("RescaleSlope", 1.0),
-        intercept=header.number("RescaleIntercept", 0.0),
-        unit=header.text("Units") or header.text("RescaleType"),
+        slope=slope,
+        intercept=intercept,
+        unit=unit,
         encoding=encoding,
         split={key: str(value) for key in SPLIT_KEYWORDS if (value := header.get(key)) is not None},
     )
+
+
+def _place(header: _Attributes, number: int | None) -> tuple[tuple[float, ...] | None, ...]:
+    """Orientation and position of a frame; frames of older multi-frame objects lie along their normal."""
+    detector = header.get("DetectorInformationSequence")
+    if detector and "RECON TOMO" in header.texts("ImageType"):  # NM, PS3.3 C.8.4.15
+        header = _Attributes([*header.headers, detector[0]])
+    orientation = header.floats("ImageOrientationPatient", 6)
+    position = header.floats("ImagePositionPatient", 3)
+    if number is None or orientation is None or position is None:
+        return orientation, position
+    offset = 0.0
+    if offsets := header.get("GridFrameOffsetVector"):  # RT Dose, PS3.3 C.8.8.3.2
+        first, this = float(offsets[0]), float(offsets[number - 1])
+        offset = this - first
+    elif detector:
+        offset = (number - 1) * header.number("SpacingBetweenSlices", 0.0)
+    normal = np.cross(orientation[:3], orientation[3:])
+    return orientation, tuple(float(v) for v in np.asarray(position) + offset * normal)
+
+
+def _scale(header: _Attributes) -> tuple[float, float, str]:
+    """Slope, intercept and unit: a real world value map that names a unit, else the modality's rescale."""
+    for item in header.get("RealWorldValueMappingSequence") or ():
+        codes = item.get("MeasurementUnitsCodeSequence")
+        unit = str(codes[0].get("CodeValue", "")) if codes else ""
+        slope = item.get("RealWorldValueSlope")
+        if slope is not None and unit not in NO_UNIT and header.text("RescaleType") != "HU":
+            return float(slope), float(item.get("RealWorldValueIntercept") or 0.0), unit
+    stated = header.text("Units") or header.text("RescaleType") or header.text("DoseUnits")
+    if not stated and header.text("Modality") == "CT":
+        stated = "HU"
+    slope = header.number("RescaleSlope", header.number("DoseGridScaling", 1.0))
+    return slope, header.number("RescaleIntercept", 0.0), UNITS.get(stated, "1")
 
 
 def _encoding(header: _Attributes, syntax: UID, offset: int) -> Encoding:

@@ -10,18 +10,18 @@ import numpy as np
 
 from dicom_node.errors import GeometryError
 from dicom_node.geometry import Grid, Volume
-from dicom_node.volume.pixels import AIR_HU, read_pixels, without_copies
+from dicom_node.headers import plain, read_header
+from dicom_node.volume.pixels import AIR_HU, inverted, read_pixels, without_copies
 from dicom_node.volume.planes import SPLIT_KEYWORDS, Plane, planes_of
 from dicom_node.volume.resample import Straight, straightening_of
 from dicom_node.volume.stacks import fit, grid_of, stacks_of, tilt_degrees
+from dicom_node.volume.suv import SUV, suv_factor
 
 LOCALIZERS = frozenset({"LOCALIZER", "SCOUT", "SURVEY", "REF_SURVIEW"})
 DERIVED_VIEWS = frozenset({"PROJECTION IMAGE", "SCREEN SAVE", "PATIENT_INFO", "DOSE_INFO", "MPR"})
 """Values of Image Type that no slice of an acquired stack has."""
 STRAY_SHARE = 0.2
 """Stacks with fewer slices than this share of the largest one are strays, and left out with a note."""
-UNITS = {"HU": "[hnsf'U]", "BQML": "Bq/ml", "GML": "g/ml{SUVbw}", "CNTS": "{counts}"}
-"""UCUM codes for Rescale Type (PS3.3 C.11.1.1.2) and PET Units (C.8.9.1.1.3)."""
 
 
 def read_volume(paths: Sequence[Path]) -> Volume:
@@ -132,30 +132,33 @@ def _volume(stack: Sequence[Plane], notes: tuple[str, ...]) -> Volume:
 
 
 def _made(stack: Sequence[Plane], grid: Grid, notes: tuple[str, ...]) -> Volume:
-    return Volume(
+    volume = Volume(
         array=read_pixels(stack),
         grid=grid,
         frame_of_reference_uid=stack[0].frame_of_reference_uid,
         frames=tuple(plane.frame for plane in stack),
-        unit=_unit(stack[0]),
+        unit=stack[0].unit,
         notes=notes,
     )
+    return _as_suv(volume, stack[0].path) if (stack[0].modality, volume.unit) == ("PT", "Bq/ml") else volume
+
+
+def _as_suv(volume: Volume, path: Path) -> Volume:
+    """PET in standardized uptake values, or as it is with a note where the header lacks what they need."""
+    factor, how = suv_factor(plain(read_header(path)))
+    if factor is None:
+        return replace(volume, notes=(*volume.notes, f"no SUV: {how}"))
+    array = volume.array.astype(np.float32, copy=False)
+    array *= np.float32(factor)
+    return replace(volume, array=array, unit=SUV, notes=(*volume.notes, f"SUV by body weight, {how}"))
 
 
 def _flat(plane: Plane) -> Volume:
     """One image without a place in the patient, such as a radiograph: a grid of its own."""
     affine = np.diag([1.0, 1.0, 1.0, 1.0])[:, [2, 1, 0, 3]] @ np.diag([1.0, *plane.spacing, 1.0])
-    return Volume(
-        array=read_pixels([plane]),
-        grid=Grid((1, *plane.shape), affine),
-        frame_of_reference_uid="",
-        frames=(plane.frame,),
-        unit=_unit(plane),
-        notes=("the image doesn't say where it lies in the patient; its grid is in the image's own plane",),
-    )
-
-
-def _unit(plane: Plane) -> str:
-    if plane.modality == "CT":
-        return UNITS["HU"]
-    return UNITS.get(plane.unit, "1")
+    array = read_pixels([plane])
+    notes = ["the image doesn't say where it lies in the patient; its grid is in the image's own plane"]
+    if plane.encoding.photometric == "MONOCHROME1":
+        array = inverted(array, plane)
+        notes.append("values are inverted, so that brighter is more")
+    return Volume(array, Grid((1, *plane.shape), affine), "", (plane.frame,), plane.unit, tuple(notes))
