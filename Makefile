@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS := brain,models,llm,postgres,test,dev
+EXTRAS := brain,models,llm,onnx,postgres,test,dev
 # Passed to pip when it installs PyTorch: how to choose the CPU build stands in README.md.
 TORCH_ARGS ?=
 # What the tests run against: senders, a PACS, validators, a database.

@@ -30,6 +30,8 @@ PERMISSIVE = {
     "Apache Software License",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
+    "3-Clause BSD License",
+    "Apache 2.0",
     "BSD License",
     "BSD-2-Clause",
     "BSD-3-Clause",
