@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.pixels.decoders.base import get_decoder
 
 from dicom_node.errors import BadInput
@@ -24,8 +25,8 @@ Stored = NDArray[Any]  # integers of whatever width the file has
 
 AIR_HU = -1024
 """Lower end of the CT numbers in common use: padding outside the scanned circle becomes this."""
-_EXPLICIT_LONG_HEADER, _IMPLICIT_HEADER = 12, 8
-"""Bytes before the value of a pixel data element (PS3.5 7.1)."""
+MAX_THREADS = 8
+"""Decoding is bound by memory beyond this."""
 
 
 class _Overflow(Exception):  # noqa: N818 - no error: the values only need another type
@@ -81,7 +82,7 @@ def _stored(plane: Plane) -> bytes:
 def _check(encoding: Encoding) -> None:
     if encoding.samples != 1 or not encoding.photometric.startswith("MONOCHROME"):
         raise BadInput(f"colour images ({encoding.photometric}) have no modality values")
-    if encoding.bits_allocated not in (8, 16, 32):
+    if encoding.bits_allocated not in (8, 16, 32, 64):
         raise BadInput(f"{encoding.bits_allocated} bits allocated are not supported")
 
 
@@ -98,51 +99,74 @@ def _filled(planes: Sequence[Plane], *, whole: bool) -> Pixels:
     files: dict[Path, list[int]] = defaultdict(list)
     for k, plane in enumerate(planes):
         files[plane.path].append(k)
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        jobs = [pool.submit(_fill_from_file, path, planes, ks, array) for path, ks in files.items()]
+    threads = min(os.cpu_count() or 1, MAX_THREADS)
+    # warnings are silenced here, once: their filters are the process's, not a thread's
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        warnings.simplefilter("ignore")
+        jobs = [
+            pool.submit(part) for ks in files.values() for part in _parts_of_file(planes, ks, array, threads)
+        ]
         for job in jobs:
             job.result()
     return array
 
 
-def _fill_from_file(path: Path, planes: Sequence[Plane], ks: Sequence[int], array: Pixels) -> None:
-    encoding = planes[ks[0]].encoding
+def _parts_of_file(
+    planes: Sequence[Plane], ks: Sequence[int], array: Pixels, threads: int
+) -> Iterator[Callable[[], None]]:
+    """Yields the work on one file: whole, or for a compressed multi-frame object, a share for each thread."""
+    if planes[ks[0]].encoding.native:
+        yield partial(_guarded, _fill_native, planes, ks, array)
+    elif len(ks) == 1:
+        yield partial(_guarded, _fill_decoded, planes, ks, array)
+    else:
+        ds = dcmread(planes[ks[0]].path, force=True)  # once: the shares read frames of the same bytes
+        for first in range(min(threads, len(ks))):
+            yield partial(_guarded, _fill_decoded, planes, ks[first::threads], array, ds)
+
+
+def _guarded(fill: Callable[..., None], planes: Sequence[Plane], ks: Sequence[int], *more: Any) -> None:
     try:
-        if encoding.native:
-            _fill_native(path, planes, ks, array)
-        else:
-            _fill_decoded(path, planes, ks, array)
+        fill(planes, ks, *more)
     except (*ODD_VALUES, RuntimeError) as error:  # pydicom's decoders raise RuntimeError for anything
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        name = encoding.transfer_syntax_uid.name
-        raise BadInput(f"pixels in {name} can't be decoded: {type(error).__name__}: {error}") from error
+        name, text = planes[ks[0]].encoding.transfer_syntax_uid.name, str(error).splitlines()[:1]
+        raise BadInput(f"pixels in {name} can't be decoded: {''.join(text)}") from error
 
 
-def _fill_native(path: Path, planes: Sequence[Plane], ks: Sequence[int], array: Pixels) -> None:
-    encoding = planes[ks[0]].encoding
-    header = _IMPLICIT_HEADER if encoding.transfer_syntax_uid.is_implicit_VR else _EXPLICIT_LONG_HEADER
-    dtype = np.dtype(f"<{'i' if encoding.signed else 'u'}{encoding.bits_allocated // 8}")
-    rows, columns = planes[ks[0]].shape
-    with path.open("rb", buffering=0) as file:
+def _fill_native(planes: Sequence[Plane], ks: Sequence[int], array: Pixels) -> None:
+    encoding, shape = planes[ks[0]].encoding, planes[ks[0]].shape
+    header = 8 if encoding.transfer_syntax_uid.is_implicit_VR else 12  # before the value, PS3.5 7.1
+    with planes[ks[0]].path.open("rb", buffering=0) as file:
+        file.seek(encoding.offset)
+        dtype = _native_dtype(file.read(4), encoding)
+        in_place = array.dtype == np.int16 and dtype.kind in "iu" and dtype.itemsize == 2
         for k in ks:
-            in_place = array.dtype == np.int16 and dtype.itemsize == 2
-            stored: Stored = array[k].view(dtype) if in_place else np.empty((rows, columns), dtype)
+            stored: Stored = array[k].view(dtype) if in_place else np.empty(shape, dtype)
             file.seek(encoding.offset + header + planes[k].index * stored.nbytes)
             if file.readinto(memoryview(stored.data).cast("B")) != stored.nbytes:
                 raise BadInput("the file ends before its pixels do")
             _place(stored, planes[k], array[k])
 
 
-def _fill_decoded(path: Path, planes: Sequence[Plane], ks: Sequence[int], array: Pixels) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        ds = dcmread(path, force=True)
-        decoder = get_decoder(planes[ks[0]].encoding.transfer_syntax_uid)
-        indices = [planes[k].index for k in ks]
-        frames = decoder.iter_array(ds, indices=indices, raw=True, view_only=True)
-        for k, (stored, _) in zip(ks, frames, strict=True):
-            _place(stored, planes[k], array[k])
+def _native_dtype(tag: bytes, encoding: Encoding) -> np.dtype[Any]:
+    """The type of the values of Pixel Data, Float Pixel Data or Double Float Pixel Data, by their tag."""
+    if tag in (b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00"):
+        return np.dtype("<f4" if tag[2] == 8 else "<f8")
+    if tag != b"\xe0\x7f\x10\x00":
+        raise BadInput("the file holds no pixels")
+    return np.dtype(f"<{'i' if encoding.signed else 'u'}{encoding.bits_allocated // 8}")
+
+
+def _fill_decoded(
+    planes: Sequence[Plane], ks: Sequence[int], array: Pixels, ds: Dataset | None = None
+) -> None:
+    ds = ds or dcmread(planes[ks[0]].path, force=True)
+    decoder = get_decoder(planes[ks[0]].encoding.transfer_syntax_uid)
+    indices = [planes[k].index for k in ks]
+    for k, (stored, _) in zip(ks, decoder.iter_array(ds, indices=indices, raw=True), strict=True):
+        _place(stored, planes[k], array[k])
 
 
 def _place(stored: Stored, plane: Plane, out: Pixels) -> None:

@@ -213,7 +213,10 @@ class _Attributes:
         """As many numbers as there must be, or None."""
         value = self.get(keyword)
         values = [value] if isinstance(value, int | float | str) else list(value or [])
-        return tuple(float(v) for v in values) if len(values) == count else None
+        try:
+            return tuple(float(v) for v in values) if len(values) == count else None
+        except ValueError:  # odd values, such as "5mm", count as none
+            return None
 
     def number(self, keyword: str, default: float) -> float:
         """One number, or the default where there is none."""
