@@ -40,7 +40,5 @@ def summary(config: Config) -> Table:
             "route", f"{route.name}: runs {route.run}, sends to {', '.join(route.send) or 'nobody'}"
         )
     for name, one in config.destinations.items():
-        table.add_row(
-            "destination", f"{name}: {one.ae_title} at {one.host}:{one.port}, {', '.join(one.outputs)}"
-        )
+        table.add_row("destination", f"{name}: {one.where}, {', '.join(one.outputs)}")
     return table

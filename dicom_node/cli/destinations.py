@@ -19,6 +19,7 @@ from dicom_node.deliver.probe import (
     probe,
     short_name,
 )
+from dicom_node.deliver.stow import reach
 from dicom_node.errors import NodeError
 
 destinations = typer.Typer(help="The peers that results are delivered to.", no_args_is_help=True)
@@ -52,10 +53,14 @@ def try_out(
 def _test(name: str, destination: DestinationConfig, ae_title: str) -> bool:
     """Tells how one destination fares; whether it takes every output that conf.yaml sends it."""
     console.print(
-        f"[bold]{name}[/bold]: {destination.ae_title} at {destination.host}:{destination.port}",
+        f"[bold]{name}[/bold]: {destination.where}",
         highlight=False,
     )
     try:
+        if destination.url is not None:
+            reach(destination)
+            console.print("  STOW-RS: answers; what it takes, it tells of each object", highlight=False)
+            return True
         abilities = probe(destination, ae_title)
     except NodeError as error:
         console.print(f"  {error}", style="red", markup=False, highlight=False)

@@ -5,10 +5,23 @@ from __future__ import annotations
 from datetime import time
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dicom_node.config.types import ALL_DAYS, AETitle, Clock, Day, Device, Facts, Network, Port, Seconds, When
+from dicom_node.config.types import (
+    ALL_DAYS,
+    AETitle,
+    Clock,
+    Day,
+    Device,
+    Facts,
+    Network,
+    Port,
+    Seconds,
+    WebAddress,
+    When,
+)
 from dicom_node.config.when import ALWAYS
 
 Output = Literal["seg", "sr", "sc"]
@@ -182,13 +195,23 @@ class RouteConfig(Section):
 
 
 class DestinationConfig(Section):
-    """A peer that results are delivered to."""
+    """A peer that results are delivered to: by C-STORE to a host and port, or by STOW-RS to a url."""
 
-    ae_title: AETitle
-    host: str
-    port: Port
+    ae_title: AETitle = "ANY-SCP"
+    host: str = ""
+    port: Port = 104
+    url: WebAddress | None = None
+    """Base of its DICOMweb services, such as https://pacs.example/dicom-web."""
     outputs: tuple[Output, ...] = ("seg", "sr", "sc")
     timeout: Seconds = 30.0
+
+    @property
+    def where(self) -> str:
+        """How texts name it: "PACS at 10.0.0.5:104", or its url without user and password."""
+        if self.url is None:
+            return f"{self.ae_title} at {self.host}:{self.port}"
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 class Config(Section):

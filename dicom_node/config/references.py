@@ -70,14 +70,24 @@ def _destinations(content: dict[str, Any]) -> Iterator[Fault]:
     for name, one in _section(content, "destinations").items():
         if not isinstance(one, dict):
             continue
-        address = tuple(str(one.get(key, "")) for key in ("host", "port", "ae_title"))
+        address = tuple(str(one.get(key, "")) for key in ("host", "port", "ae_title", "url"))
         path: KeyPath = ("destinations", name)
+        yield from _whereabouts(path, one)
         if address in seen:
             found = f'has the same host, port and AE title as "{seen[address]}"'
             yield Fault(path, found, "results would be sent twice; keep one of them")
         seen.setdefault(address, name)
         if str(one.get("host")) in ("127.0.0.1", "localhost", "::1") and address[1] == str(own["port"]):
             yield Fault(path, "is this node itself", "results must not come back as input")
+
+
+def _whereabouts(path: KeyPath, destination: dict[str, Any]) -> Iterator[Fault]:
+    """A destination is reached by C-STORE, which needs three keys, or by the url of its DICOMweb alone."""
+    for key in ("ae_title", "host", "port"):
+        if key in destination and "url" in destination:
+            yield Fault((*path, key), "its url says already where it is", "take one of them out")
+        if key not in destination and "url" not in destination:
+            yield Fault(path, f'the key "{key}" is missing', "add it, or the url of its DICOMweb")
 
 
 def _peers(content: dict[str, Any]) -> Iterator[Fault]:

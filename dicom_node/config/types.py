@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import time
 from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -42,6 +43,14 @@ def _device(value: str) -> str:
     if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", value):
         raise ValueError('a device is "cpu", "cuda:0", "cuda:1", …')
     return value
+
+
+def _web_address(value: str) -> str:
+    """An http or https URL; user and password may stand in it."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("a url is written like https://pacs.example/dicom-web")
+    return value.rstrip("/")
 
 
 def _when(value: object) -> Condition:
@@ -86,6 +95,7 @@ AETitle = Annotated[str, AfterValidator(_ae_title)]
 Network = Annotated[str, AfterValidator(_network)]
 """An address, or a network in CIDR form."""
 Device = Annotated[str, AfterValidator(_device)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
 """Up to a year."""

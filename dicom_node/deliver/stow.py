@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import httpx
 
+from dicom_node.config.models import DestinationConfig
 from dicom_node.deliver.outcomes import answered, failed, report
 from dicom_node.errors import BadInput, NodeError, PeerRefused, PeerUnavailable, Transient
 from dicom_node.records import Delivery, DeliveryOutcome
@@ -19,6 +20,7 @@ FAILED_SOP_SEQUENCE, FAILURE_REASON, WARNING_REASON = "00081198", "00081197", "0
 REFERENCED_SOP_SEQUENCE, SOP_INSTANCE_UID = "00081199", "00081155"
 """Tags of the response's DICOM JSON (PS3.18 table 10.5.3-1)."""
 
+_NOT_IMPLEMENTED = 501
 _REFUSALS = {
     400: "it calls the request malformed",
     401: "it wants a user and password; give them in the url",
@@ -30,25 +32,9 @@ _REFUSALS = {
 }
 
 
-class WebPeer(Protocol):
-    """Whom to send to: a destination with a url."""
-
-    @property
-    def url(self) -> str:
-        """Base of its DICOMweb services."""
-
-    @property
-    def where(self) -> str:
-        """How texts name it: its url without user and password."""
-
-    @property
-    def timeout(self) -> float:
-        """Seconds to wait for a connection, for an answer, and for the network to take data."""
-
-
 def send(
     deliveries: Sequence[Delivery],
-    destination: WebPeer,
+    destination: DestinationConfig,
     open_path: Callable[[str], Path],
     settled: Callable[[DeliveryOutcome], None] = lambda _outcome: None,
 ) -> list[DeliveryOutcome]:
@@ -56,7 +42,7 @@ def send(
 
     Args:
         deliveries: what to send, all owed to this destination.
-        destination: whom to send it to.
+        destination: whom to send it to; it has a `url`.
         open_path: gives the file of a delivery's `path`.
         settled: called with each outcome as soon as it is known.
     """
@@ -77,42 +63,72 @@ def send(
     return outcomes
 
 
-def _store(client: httpx.Client, delivery: Delivery, destination: WebPeer, path: Path) -> DeliveryOutcome:
-    boundary = uuid4().hex
-    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-    tail = f"\r\n--{boundary}--\r\n".encode()
+def reach(destination: DestinationConfig) -> None:
+    """Asks for a store of nothing at all.
+
+    Raises:
+        PeerUnavailable: no answer. PeerRefused: no STOW-RS there, or not for us.
+    """
+    with httpx.Client(timeout=destination.timeout) as client:
+        answer = _post(client, destination, _Multipart(None))
+    if answer.status_code in {401, 403, 404, 405}:
+        text = f"{destination.where} answered {answer.status_code}: {_REFUSALS[answer.status_code]}"
+        raise PeerRefused(text)
+    if answer.is_server_error and answer.status_code != _NOT_IMPLEMENTED:
+        raise PeerUnavailable(f"{destination.where} answered {answer.status_code} {answer.reason_phrase}")
+
+
+class _Multipart:
+    """The body of a store request (PS3.18 8.7.1) with one file, or with none."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.boundary = uuid4().hex
+        self._path = path
+        self._head = f"--{self.boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+        self._tail = f"\r\n--{self.boundary}--\r\n".encode()
+
+    def __len__(self) -> int:
+        if self._path is None:
+            return len(self._tail)
+        return len(self._head) + self._path.stat().st_size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._path is not None:
+            yield self._head
+            with self._path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+        yield self._tail
+
+
+def _store(
+    client: httpx.Client, delivery: Delivery, destination: DestinationConfig, path: Path
+) -> DeliveryOutcome:
     try:
-        length = len(head) + path.stat().st_size + len(tail)
-        answer = client.post(
-            f"{destination.url}/studies",
-            content=_body(head, path, tail),
-            headers={
-                "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
-                "Content-Length": str(length),
-                "Accept": "application/dicom+json",
-            },
-        )
+        answer = _post(client, destination, _Multipart(path))
     except FileNotFoundError as error:
         raise BadInput(f"the file {delivery.path} is missing from the spool") from error
     except OSError as error:
         raise Transient(f"{delivery.path} cannot be read: {error.strerror}") from error
+    return outcome_of(delivery, answer, destination)
+
+
+def _post(client: httpx.Client, destination: DestinationConfig, body: _Multipart) -> httpx.Response:
+    headers = {
+        "Content-Type": f'multipart/related; type="application/dicom"; boundary={body.boundary}',
+        "Content-Length": str(len(body)),
+        "Accept": "application/dicom+json",
+    }
+    try:
+        return client.post(f"{destination.url}/studies", content=iter(body), headers=headers)
     except httpx.TimeoutException as error:
         raise PeerUnavailable(f"{destination.where}: no answer within {destination.timeout:g} s") from error
     except httpx.TransportError as error:
         why = str(error).lower() or "the connection broke"
         raise PeerUnavailable(f"{destination.where}: {why}; is it running?") from error
-    return outcome_of(delivery, answer, destination)
 
 
-def _body(head: bytes, path: Path, tail: bytes) -> Iterator[bytes]:
-    yield head
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
-    yield tail
-
-
-def outcome_of(delivery: Delivery, answer: httpx.Response, destination: WebPeer) -> DeliveryOutcome:
+def outcome_of(delivery: Delivery, answer: httpx.Response, destination: DestinationConfig) -> DeliveryOutcome:
     """What a store response says of the one object (PS3.18 10.5.3)."""
     stored, reason = _reading(answer, delivery.sop_instance_uid)
     if reason is not None:

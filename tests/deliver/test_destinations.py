@@ -16,9 +16,10 @@ from pydicom.uid import (
 from typer.testing import CliRunner, Result
 
 from dicom_node.cli.destinations import destinations
+from dicom_node.config import load
 from dicom_node.deliver.contexts import Form
 from dicom_node.deliver.probe import LABEL_MAP, accepted_contexts, echo, probe
-from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.errors import ConfigError, PeerRefused, PeerUnavailable
 from tests.deliver.objects import destination
 from tests.deliver.scps import PICTURES_ONLY, picky_storescp, scp
 from tests.peers import free_port
@@ -100,3 +101,33 @@ def test_a_name_that_is_not_configured(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "pasc" in result.output
     assert "pacs" in result.output
+
+
+def test_a_destination_by_url_is_asked_for_a_store_of_nothing(tmp_path: Path) -> None:
+    with Orthanc(tmp_path / "pacs") as pacs:
+        good = run(tmp_path, f"  web: {{url: {pacs.dicomweb_url}}}\n")
+        wrong = run(tmp_path, f"  web: {{url: 'http://node:s3cret@127.0.0.1:{pacs.http_port}/nowhere'}}\n")
+        assert pacs.count() == 0
+    away = run(tmp_path, f"  web: {{url: 'http://127.0.0.1:{free_port()}'}}\n")
+    assert good.exit_code == 0
+    assert "STOW-RS: answers" in good.output
+    assert wrong.exit_code == away.exit_code == 1
+    assert "there is no STOW-RS at this url" in wrong.output
+    assert "s3cret" not in wrong.output
+    assert "connection refused" in away.output
+
+
+@pytest.mark.parametrize(
+    ("destination", "said"),
+    [
+        ("{ae_title: PACS, port: 104}", 'the key "host" is missing'),
+        ("{url: pacs.example/dicom-web}", "https://pacs.example/dicom-web"),
+        ("{url: 'https://pacs.example', port: 104}", "its url says already where it is"),
+    ],
+)
+def test_where_a_destination_is_has_to_be_said_once(tmp_path: Path, destination: str, said: str) -> None:
+    config = tmp_path / "conf.yaml"
+    config.write_text(f"destinations:\n  pacs: {destination}\n")
+    with pytest.raises(ConfigError) as fault:
+        load(config)
+    assert said in str(fault.value)

@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,17 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.uid import Comprehensive3DSRStorage, RLELossless, SegmentationStorage
 
-from dicom_node.deliver.stow import outcome_of, send
+from dicom_node.config.models import DestinationConfig
+from dicom_node.deliver import send
+from dicom_node.deliver.stow import outcome_of
 from dicom_node.records import Delivery, DeliveryOutcome
 from tests.deliver.objects import write_object
 from tests.peers import free_port
 from tests.peers.orthanc import Orthanc
 
 
-@dataclass(frozen=True)
-class Web:
-    url: str
-    where: str = "http://pacs/dicom-web"
-    timeout: float = 5
+def web(url: str, timeout: float = 5) -> DestinationConfig:
+    return DestinationConfig(url=url, timeout=timeout)
 
 
 @pytest.fixture
@@ -39,8 +37,8 @@ def spool(tmp_path: Path) -> Path:
     return folder
 
 
-def deliver(deliveries: list[Delivery], to: Web, spool: Path) -> list[DeliveryOutcome]:
-    return send(deliveries, to, lambda path: spool / path)
+def deliver(deliveries: list[Delivery], to: DestinationConfig, spool: Path) -> list[DeliveryOutcome]:
+    return send(deliveries, to, "NODE", lambda path: spool / path)
 
 
 def test_orthanc_gets_every_kind_as_it_is_and_once(spool: Path, tmp_path: Path) -> None:
@@ -52,7 +50,7 @@ def test_orthanc_gets_every_kind_as_it_is_and_once(spool: Path, tmp_path: Path) 
     ]
     with Orthanc(tmp_path / "pacs") as pacs:
         for _attempt in range(2):
-            outcomes = deliver(deliveries, Web(pacs.dicomweb_url), spool)
+            outcomes = deliver(deliveries, web(pacs.dicomweb_url), spool)
             assert [outcome.error for outcome in outcomes] == [None] * 4
         assert pacs.count() == 4
         for delivery in deliveries:
@@ -64,13 +62,13 @@ def test_orthanc_gets_every_kind_as_it_is_and_once(spool: Path, tmp_path: Path) 
 
 def test_a_url_without_stow_says_so(spool: Path, tmp_path: Path) -> None:
     with Orthanc(tmp_path / "pacs") as pacs:
-        (wrong,) = deliver([write_object(spool)], Web(f"http://127.0.0.1:{pacs.http_port}/nowhere"), spool)
+        (wrong,) = deliver([write_object(spool)], web(f"http://127.0.0.1:{pacs.http_port}/nowhere"), spool)
     assert not wrong.transient
     assert "there is no STOW-RS at this url" in str(wrong.error)
 
 
 def test_a_server_that_is_away_is_asked_once(spool: Path) -> None:
-    outcomes = deliver([write_object(spool) for _ in range(3)], Web(f"http://127.0.0.1:{free_port()}"), spool)
+    outcomes = deliver([write_object(spool) for _ in range(3)], web(f"http://127.0.0.1:{free_port()}"), spool)
     assert all(outcome.transient and "connection refused" in str(outcome.error) for outcome in outcomes)
 
 
@@ -122,7 +120,7 @@ def server(
 )
 def test_each_http_status_is_told_apart(spool: Path, status: int, transient: bool, words: str) -> None:
     with server(status) as (url, _seen):
-        (outcome,) = deliver([write_object(spool)], Web(url), spool)
+        (outcome,) = deliver([write_object(spool)], web(url), spool)
     assert outcome.transient is transient
     assert outcome.status == status
     assert words in str(outcome.error)
@@ -150,7 +148,7 @@ def test_the_reason_in_the_body_counts_more_than_the_status(
 ) -> None:
     delivery = write_object(spool)
     with server(http, failing(reason, delivery.sop_instance_uid)) as (url, _seen):
-        (outcome,) = deliver([delivery], Web(url), spool)
+        (outcome,) = deliver([delivery], web(url), spool)
     assert outcome.error is not None
     assert outcome.status == reason
     assert outcome.transient is transient
@@ -160,14 +158,14 @@ def test_a_success_that_stored_something_else_is_none(spool: Path) -> None:
     other = {"00081199": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2.3"]}}]}}
     delivery = write_object(spool)
     with server(200, json.dumps(other).encode()) as (url, _seen):
-        (outcome,) = deliver([delivery], Web(url), spool)
+        (outcome,) = deliver([delivery], web(url), spool)
     assert outcome.error is not None
 
 
 def test_a_slow_server_is_given_up_and_a_password_is_sent_and_not_told(spool: Path) -> None:
     with server(200, seconds=5) as (url, seen):
         secret = url.replace("http://", "http://node:s3cret@")
-        (outcome,) = deliver([write_object(spool)], Web(secret, timeout=0.4), spool)
+        (outcome,) = deliver([write_object(spool)], web(secret, timeout=0.4), spool)
     assert outcome.transient
     assert "no answer within 0.4 s" in str(outcome.error)
     assert "s3cret" not in str(outcome.error)
@@ -178,7 +176,7 @@ def test_a_missing_file_fails_alone(spool: Path) -> None:
     gone, good = write_object(spool), write_object(spool)
     (spool / gone.path).unlink()
     with server(200) as (url, _seen):
-        first, second = deliver([gone, good], Web(url), spool)
+        first, second = deliver([gone, good], web(url), spool)
     assert "missing from the spool" in str(first.error)
     assert not first.transient
     assert second.error is None
@@ -195,5 +193,5 @@ json_values = st.recursive(
 @given(json_values)
 def test_any_body_is_read_without_a_crash(body: Any) -> None:
     delivery = Delivery(1, "1.2.3", "1.2", "pacs", "x.dcm", 1)
-    outcome = outcome_of(delivery, Response(200, content=json.dumps(body).encode()), Web("http://x"))
+    outcome = outcome_of(delivery, Response(200, content=json.dumps(body).encode()), web("http://x"))
     assert outcome.delivery_id == 1
