@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from dicom_node.understanding.belief import Clue
 from dicom_node.understanding.header import Header, words
@@ -55,15 +54,15 @@ _CODES = {
 """PS3.16 CID 4031 and Annex L: codes of body parts, as SNOMED CT and as the older SRT."""
 
 
-def body_part_clues(header: Header, values: Mapping[str, Any]) -> Iterator[Clue]:
+def body_part_clues(header: Header) -> Iterator[Clue]:
     """Clues for every part that a series may show."""
     stated = header.text("BodyPartExamined")
     for part, pattern in PARTS.items():
         if stated and pattern.search(stated):
             yield Clue(part, 0.75, f"BodyPartExamined is {stated}")
     for sequence in ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence"):
-        for item in values.get(sequence) or ():
-            code = str(item.get("CodeValue", "")) if isinstance(item, Mapping) else ""
+        for item in header.items(sequence):
+            code = str(item.get("CodeValue", ""))
             if code in _CODES:
                 yield Clue(_CODES[code], 0.85, f"{sequence} has the code {code}")
     yield from header.worded(PARTS)

@@ -38,10 +38,10 @@ def kernel_clues(header: Header) -> Iterator[Clue]:
         return
     because = f"ConvolutionKernel is {kernel}"
     maker = header.text("Manufacturer")
-    if siemens := _SIEMENS.match(kernel):
-        yield Clue(_siemens(siemens), 0.85, because)
-    elif canon := _CANON.match(kernel):
+    if canon := _CANON.match(kernel):
         yield Clue(_canon(int(canon[1])), 0.85, because)
+    elif siemens := _SIEMENS.match(kernel):
+        yield Clue(_siemens(siemens), 0.85, because)
     elif "PHILIPS" in maker and kernel in _PHILIPS:
         yield Clue(_PHILIPS[kernel], 0.85, because)
     else:

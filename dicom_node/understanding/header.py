@@ -50,6 +50,13 @@ class Header:
             return None
         return values if len(values) == count else None
 
+    def items(self, keyword: str) -> list[Mapping[str, Any]]:
+        """The items of a sequence."""
+        value = self._values.get(keyword)
+        return (
+            [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
+        )
+
     def worded(self, vocabulary: Mapping[str, re.Pattern[str]], scale: float = 1.0) -> Iterator[Clue]:
         """A clue for each value whose word stands in a description."""
         for keyword, weight in WORDED.items():

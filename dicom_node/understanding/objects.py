@@ -88,7 +88,7 @@ def secondary_clues(header: Header) -> Iterator[Clue]:
         captured = sop_class_uid in _CAPTURED
         yield Clue(captured, 0.9, f"SOPClassUID is {'a' if captured else 'no'} secondary capture's")
     if {"SCREEN SAVE", "SCREENSHOT"} & set(image_type) or "SCREEN SAVE" in header.text("SeriesDescription"):
-        yield Clue(True, 0.9, "it says that it is a screen save")
+        yield Clue(True, 0.97, "it says that it is a screen save")
     elif len(image_type) > 1 and image_type[1] == "SECONDARY":
         yield Clue(True, 0.5, "ImageType has SECONDARY")
 

@@ -48,7 +48,7 @@ def understand(header: Mapping[str, Any], fields: Sequence[Mapping[str, Any]] = 
     if modality == "CT":
         asked += [decide("kernel", kernel_clues(read)), decide("phase", phase_clues(read))]
     answers = [answer for answer in asked if answer is not None]
-    answers += decide_each("body_part", body_part_clues(read, header))
+    answers += decide_each("body_part", body_part_clues(read))
     answers += _age(read)
     return (*answers, *stack_answers(read, fields))
 

@@ -242,3 +242,30 @@ def test_paths_start_where_the_file_stands(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [".inf", ".nan", "-1", "1e9"])
 def test_times_are_finite(tmp_path: Path, seconds: str) -> None:
     assert "complete.ceiling: found" in str(_faults(tmp_path, f"complete: {{ceiling: {seconds}}}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("understanding: [{when: {Modality: CT}, means: {knid: flair}}]", 'did you mean "kind"?'),
+        ("understanding: [{when: {Modality: CT}, means: {kind: flare}}]", 'did you mean "flair"?'),
+        ("understanding: [{when: {Modality: CT}, means: {contrast: given}}]", "allowed: true, false"),
+        ("understanding: [{when: {Modality: CT}, means: {images: 3}}]", "no fact"),
+        ("understanding: [{when: {Modality: CT}, means: {}}]", "facts and their values"),
+        ("understanding: [{means: {kind: flair}}]", 'the key "when" is missing'),
+        ("routes: [{name: a, run: b, hours: [{start: 8}]}]", "a time of day is written 08:30"),
+        ("routes: [{name: a, run: b, hours: [{days: [mon]}]}]", "allowed: monday"),
+        ("routes: [{name: a, run: b, series: {t1: {wen: {}}}}]", 'did you mean "when"?'),
+        ("routes: [{name: a, run: b, series: {t1: {when: {knd: t1w}}}}]", 'did you mean "kind"?'),
+        ("peers: {a: {ae_title: A, count: true}}", "peers.a: count needs host and port"),
+    ],
+)
+def test_faults_of_deeper_sections(tmp_path: Path, text: str, said: str) -> None:
+    assert any(said in fault for _, fault in _faults(tmp_path, text + "\n"))
+
+
+def test_a_route_gives_its_pipeline_the_series_that_it_asks_for(tmp_path: Path) -> None:
+    text = WHOLE.replace("    run: lung", "    series: {t1: {}, flair: {}}\n    run: lung")
+    assert _faults(tmp_path, text, pipelines=True) == [
+        (9, 'routes[0].series: the pipeline "lung" is given t1, flair; it asks for image')
+    ]
