@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +80,8 @@ class Requirements(BaseModel):
         contrast: "given" or "none", by Contrast/Bolus Agent (0018,0010); None: either.
         min_age_years, max_age_years: bounds of the patient's age at the study; where one is set, an
             input that states no age does not meet it.
+        reference: a file made by `dicom-node models reference`; an image too unlike the reference's is
+            out of distribution. max_distance: the threshold; None: the reference's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -93,6 +96,8 @@ class Requirements(BaseModel):
     contrast: Literal["given", "none"] | None = None
     min_age_years: float | None = Field(default=None, ge=0)
     max_age_years: float | None = Field(default=None, ge=0)
+    reference: Path | None = None
+    max_distance: float | None = Field(default=None, gt=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,70 @@ def show(name: str, store: StoreOption = None, config: ConfigOption = CONFIG) ->
 
 
 @models.command()
+def reference(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of DICOM files, one series each.")],
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("reference.json"),
+) -> None:
+    """Make a reference of images that a method is known to work on, for the requirement `reference`."""
+    from dicom_node.infer.outlier import features, make_reference
+    from dicom_node.volume import read_volume
+
+    seen = []
+    for folder in folders:
+        try:
+            seen.append(features(read_volume(sorted(path for path in folder.rglob("*") if path.is_file()))))
+        except NodeError as fault:
+            errors.print(f"{folder}: {fault}", style="yellow", markup=False, highlight=False)
+    try:
+        made = make_reference(seen)
+    except ValueError as fault:
+        errors.print(str(fault), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    output.write_text(made.model_dump_json() + "\n")
+    console.print(f"{output}: {made.images} images, threshold {made.threshold:.1f}", highlight=False)
+
+
+@models.command()
+def compare(
+    pipeline: Annotated[str, typer.Argument(help="A configured pipeline with an option `precision`.")],
+    folder: Annotated[Path, typer.Argument(help="A series to run it on.")],
+    tolerance: Annotated[float, typer.Option(help="Largest difference that counts as equal.")] = 0.01,
+    device: Annotated[str | None, typer.Option(help='Such as "cuda:0"; else the first configured.')] = None,
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Run a pipeline in full and in its configured precision, and tell how far the results differ."""
+    from dicom_node.headers import plain, read_header
+    from dicom_node.infer.engine import Engine
+    from dicom_node.infer.equality import difference
+    from dicom_node.pipeline import Case, Input
+    from dicom_node.volume import read_volume
+
+    with told():
+        site = load(config, pipelines=False)
+        os.environ.setdefault(STORE_VARIABLE, str(site.node.data / "models"))
+        if pipeline not in site.pipelines or "precision" not in site.pipelines[pipeline].options:
+            raise ModelUnavailable(f"{config} names no pipeline {pipeline!r} with an option precision")
+        configured = site.pipelines[pipeline]
+        full = configured.model_copy(update={"options": configured.options | {"precision": "float32"}})
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        case = Case({"image": Input(read_volume(files), plain(read_header(files[0])))})
+        engine = Engine(
+            {"full": resolve(full), "reduced": resolve(configured)}, device or site.node.devices[0]
+        )
+        found = difference(engine.run("full", case), engine.run("reduced", case))
+    equal = found.within(tolerance)
+    told_apart = f"Dice at least {found.dice:.4f}, values within {found.value:.2%}"
+    verdict = f"{'equal' if equal else 'not equal'} within {tolerance:g}"
+    console.print(
+        f"{configured.options['precision']}: {told_apart}, probabilities within {found.probability:.4f}: {verdict}",
+        style="green" if equal else "red",
+        highlight=False,
+    )
+    if not equal:
+        raise typer.Exit(1)
+
+
+@models.command()
 def warm(
     pipelines: Annotated[list[str] | None, typer.Argument(help="Pipelines; else all configured.")] = None,
     device: Annotated[str | None, typer.Option(help='Such as "cuda:0"; else the first configured.')] = None,

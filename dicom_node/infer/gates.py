@@ -1,4 +1,4 @@
-"""Input gates: whether a series is what a pipeline declared that it needs. Pure, and before any model."""
+"""Input gates: whether a series is what a pipeline declared that it needs, asked before any model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dicom_node.geometry import Grid
+from dicom_node.infer.outlier import unlike
 from dicom_node.pipeline import Input, Requirements
 
 PLANES = ("sagittal", "coronal", "axial")
@@ -39,8 +40,11 @@ def check_requirements(requires: Requirements, given: Input) -> str | None:
     """Returns why an input does not meet the requirements, every point in one text, or None if it does.
 
     The text names what was found, save for the patient's age, and so holds no patient data.
+    Raises ModelUnavailable where a reference that is required can't be read.
     """
     faults = [*_header_faults(requires, given.header), *_grid_faults(requires, given.volume.grid)]
+    if not faults and requires.reference is not None:
+        return unlike(given.volume, requires.reference, requires.max_distance)
     return "; ".join(faults) or None
 
 

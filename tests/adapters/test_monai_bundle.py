@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from dicom_node.errors import ModelFailed, ModelUnavailable
 from dicom_node.geometry import Grid, Volume
 from dicom_node.infer.engine import Engine
+from dicom_node.infer.equality import difference
 from dicom_node.models import ModelStore
 from dicom_node.phantom.series import write_series
 from dicom_node.pipeline import (
@@ -164,6 +165,24 @@ def test_smaller_tiles_give_the_same(tmp_path: Path) -> None:
     assert volumes_ml(list(made.run(case))) == whole
     while made.shrink():
         assert volumes_ml(list(made.run(case))) == whole
+
+
+def test_reduced_precision_is_equal_within_a_tolerance(tmp_path: Path) -> None:
+    folder, case = write_bundle(tmp_path / "lumps"), case_of(seen(*lopsided(), *AXIAL))
+    full = run(folder, case)
+    assert difference(full, full).within(0)
+    assert difference(full, run(folder, case, precision="bfloat16")).within(0.01)
+    assert not difference(full, run(folder, case, structures={"tumor": {"label": "other"}})).within(0.5)
+
+
+def test_the_spread_over_contrasts_is_measured(tmp_path: Path) -> None:
+    findings = run(
+        write_bundle(tmp_path / "lumps"), case_of(seen(*lopsided(), *AXIAL)), contrasts=(0.72, 1.0)
+    )
+    spreads = {f.segment: f.value for f in findings if isinstance(f, Measurement) and f.derivation}
+    volumes = {f.segment: f.value for f in findings if isinstance(f, Measurement) and not f.derivation}
+    assert spreads["tumor"] > 0
+    assert set(spreads) == set(volumes)
 
 
 def test_pickles_need_the_sites_word_and_safetensors_none(tmp_path: Path) -> None:

@@ -9,7 +9,17 @@ import torch
 from typer.testing import CliRunner, Result
 
 from dicom_node.cli.models import models
-from dicom_node.models import ModelStore
+from dicom_node.models import STORE_VARIABLE, ModelStore
+from dicom_node.phantom.series import write_series
+from tests.adapters.bundles import write_bundle
+from tests.adapters.volumes import AXIAL, lopsided, seen
+
+
+@pytest.fixture(autouse=True)
+def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands set the variable for the pipelines that they make; here each test starts without it."""
+    monkeypatch.setenv(STORE_VARIABLE, "")
+    monkeypatch.delenv(STORE_VARIABLE)
 
 
 @pytest.fixture
@@ -53,6 +63,24 @@ def test_what_can_not_be_done_is_said_in_one_line(tmp_path: Path) -> None:
     assert missing.exit_code == 1
     assert "40 hex digits" in missing.output
     assert call(tmp_path, "show", "nothing").exit_code == 1
+
+
+def test_compare_tells_how_far_a_precision_changes_the_result(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "var" / "models" / "lumps")
+    array, affine = lopsided()
+    volume = seen(array, affine, *AXIAL)
+    write_series(volume.array, volume.grid, tmp_path / "head", "MR")
+    conf = tmp_path / "conf.yaml"
+    options = "{model: lumps, allow_pickle: true, precision: bfloat16}"
+    conf.write_text(
+        "node: {data: var}\n"
+        f"pipelines:\n  lumps: {{use: 'pipelines.monai_bundle:MonaiBundle', options: {options}}}\n"
+    )
+    told = CliRunner().invoke(models, ["compare", "lumps", str(tmp_path / "head"), "--config", str(conf)])
+    assert told.exit_code == 0, told.output
+    assert "equal within 0.01" in told.output
+    other = CliRunner().invoke(models, ["compare", "none", str(tmp_path / "head"), "--config", str(conf)])
+    assert other.exit_code == 1
 
 
 def test_warm_loads_what_is_configured(tmp_path: Path) -> None:
