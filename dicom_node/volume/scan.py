@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-PIXEL_DATA = 0x7FE00010
+PIXELS = 0x7FE00008
+"""Float Pixel Data, and after it Double Float Pixel Data and Pixel Data."""
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
@@ -68,7 +69,7 @@ def _scan(data: mmap.mmap, wanted: Container[int], unwanted: Container[int]) -> 
     if not syntax or syntax in _NOT_SCANNED:
         return None
     explicit = syntax != ImplicitVRLittleEndian
-    values, at = _elements(data, at, explicit, wanted, unwanted, PIXEL_DATA)
+    values, at = _elements(data, at, explicit, wanted, unwanted, PIXELS)
     return Scanned(values, syntax, at)
 
 

@@ -59,7 +59,9 @@ def _elapsed(header: Mapping[str, Any], isotope: Mapping[str, Any]) -> timedelta
 
 def _moment(date: Any, time: Any) -> datetime | None:
     """VR DA and TM (PS3.5 6.2) as a moment, without fractions or zone; None where they aren't one."""
-    text = f"{date or ''}{str(time or '').split('.')[0].split('+')[0].split('-')[0]:0<6}"
+    if not date or not time:
+        return None
+    text = f"{date}{str(time).split('.')[0].split('+')[0].split('-')[0]:0<6}"
     try:
         return datetime.strptime(text, "%Y%m%d%H%M%S")  # noqa: DTZ007 - only differences are used
     except ValueError:
