@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -16,8 +17,11 @@ import pydicom
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.main import get_command
 
+from dicom_node.cli.app import app
 from dicom_node.config import load
+from dicom_node.pipeline import Pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -171,6 +175,24 @@ def test_the_commands_that_the_readme_names_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= named
     assert named <= targets
+
+
+def test_the_readme_lists_the_commands_that_there_are_and_no_others() -> None:
+    told = set(re.findall(r"^\| `([a-z]+)(?: [^`|]*)?` \|", README, re.MULTILINE))
+    assert told == set(get_command(app).commands)
+
+
+def test_every_pipeline_that_the_readme_lists_can_be_imported() -> None:
+    listed = re.findall(r"^\| `(pipelines\.\w+):(\w+)` \|", README, re.MULTILINE)
+    assert listed
+    for module, name in listed:
+        assert issubclass(getattr(importlib.import_module(module), name), Pipeline)
+
+
+def test_every_file_that_the_documents_point_to_is_there() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+        assert [one for one in targets if not (document.parent / one).exists()] == [], document.name
 
 
 def test_the_pipeline_and_the_route_of_the_readme_work(
