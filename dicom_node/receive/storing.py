@@ -83,26 +83,23 @@ class Storing:
         incoming.done()
 
     def _checked(self, incoming: Incoming) -> Identity:
-        """Whether the data set is what the command says; what isn't is set aside.
+        """Who the instance is; what can't be read, or is of another class than it says, is set aside.
 
-        UIDs that the data set lacks are taken from the command; it must not hold others.
+        The data set's own UIDs count, as they are what everybody reads in it afterwards: some senders
+        take the command's from a stale file meta information. Those that it lacks are the command's.
         """
         command = self._command
         try:
             inside = incoming.identity(self._context.transfer_syntax)
         except Unreadable as error:
             raise self._aside(incoming, Status.CANNOT_UNDERSTAND, str(error)) from error
-        if inside.sop_instance_uid not in ("", command.sop_instance_uid):
-            raise self._aside(
-                incoming, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "another SOP Instance UID inside"
-            )
         if inside.sop_class_uid not in ("", command.sop_class_uid):
             raise self._aside(
                 incoming, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "another SOP Class UID inside"
             )
         return Identity(
             sop_class_uid=command.sop_class_uid,
-            sop_instance_uid=command.sop_instance_uid,
+            sop_instance_uid=inside.sop_instance_uid or command.sop_instance_uid,
             study_instance_uid=inside.study_instance_uid,
             series_instance_uid=inside.series_instance_uid,
         )

@@ -255,8 +255,8 @@ class Spool:
                 inside = Identity()
             state = os.fstat(fd)
         return Instance(
-            sop_instance_uid=meta.sop_instance_uid,
-            sop_class_uid=meta.sop_class_uid,
+            sop_instance_uid=inside.sop_instance_uid or meta.sop_instance_uid,
+            sop_class_uid=inside.sop_class_uid or meta.sop_class_uid,
             series_instance_uid=inside.series_instance_uid,
             study_instance_uid=inside.study_instance_uid,
             transfer_syntax_uid=meta.transfer_syntax_uid,
