@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from dicom_node.drafts import checked_text, foreign_modality, template_sentences
-from dicom_node.errors import BadInput, GeometryError, ModelFailed, ModelUnavailable
+from dicom_node.errors import BadInput, GeometryError, ModelFailed, ModelUnavailable, Transient
 from dicom_node.findings import (
     Algorithm,
     Classification,
@@ -213,6 +213,7 @@ __all__ = [
     "Segment",
     "Segmentation",
     "Text",
+    "Transient",
     "Volume",
     "check_weights",
     "checked_text",

@@ -168,8 +168,9 @@ def compare(
     equal = found.within(tolerance)
     told_apart = f"Dice at least {found.dice:.4f}, values within {found.value:.2%}"
     verdict = f"{'equal' if equal else 'not equal'} within {tolerance:g}"
+    chances = f"probabilities within {found.probability:.4f}"
     console.print(
-        f"{configured.options['precision']}: {told_apart}, probabilities within {found.probability:.4f}: {verdict}",
+        f"{configured.options['precision']}: {told_apart}, {chances}: {verdict}",
         style="green" if equal else "red",
         highlight=False,
     )
