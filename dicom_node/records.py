@@ -177,9 +177,12 @@ class Evidence:
             the series is held, and none is held that it does not list.
         performed: likewise for an MPPS that reports COMPLETED and references the series.
         counts: answers from the source, oldest first.
-        pauses: seconds between images of one series in this sender's past, a bounded sample.
-        returns: seconds from the end of an association to the next image of the same series by another,
-            in this sender's past, a bounded sample; empty for a sender that sends a series at once.
+        pauses: of each of this sender's past series, the longest time between two of its images in
+            seconds; a bounded number of the latest.
+        returns: likewise, the longest time from the end of an association to the series' next image by
+            another; empty for a sender that sends each series at once.
+        promised: the proof that this sender has given for its past series and not yet for this one
+            ("commitment", "mpps", "count"); empty where it gives none reliably.
         reopened: late images came after an earlier verdict.
     """
 
@@ -196,6 +199,7 @@ class Evidence:
     pauses: tuple[float, ...] = ()
     reopened: bool = False
     returns: tuple[float, ...] = ()
+    promised: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +272,8 @@ class Job:
     """The series was called complete by a ceiling only."""
     shadow: bool = False
     """Run and keep, deliver nothing."""
+    missing: str | None = None
+    """Which series it waited for in vain: it only says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from dicom_node.ledger.arrivals import Arrivals, Indexed
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import Held, Holdings
 from dicom_node.ledger.outbox import Outbox
+from dicom_node.ledger.queueing import NewJob
 from dicom_node.ledger.retention import Expired, Retention
 from dicom_node.ledger.views import Views
-from dicom_node.ledger.work import NewJob, Work
+from dicom_node.ledger.work import Work
 
 
 class Ledger:

@@ -15,13 +15,13 @@ from dicom_node.ledger.tables import (
     CommitmentRow,
     ConflictRow,
     InstanceRow,
+    JobInputRow,
     JobRow,
     JournalRow,
     PerformedStepRow,
     RefusalRow,
     ResultRow,
     SeriesRow,
-    SourceCountRow,
 )
 from dicom_node.ledger.transitions import move, record
 from dicom_node.records import (
@@ -137,21 +137,6 @@ class Arrivals:
                 touched.add(series_instance_uid)
         return touched
 
-    def note_counts(self, peer: str, counts: Mapping[str, int], at: datetime) -> None:
-        """Notes what a source answered, by series; series that the ledger does not know are left out."""
-        with self._db.write() as conn:
-            uids = list(counts)
-            known = conn.execute(
-                select(SeriesRow.series_instance_uid).where(SeriesRow.series_instance_uid.in_(uids))
-            )
-            rows = [
-                {"series_instance_uid": uid, "peer": peer, "at": at, "instances": counts[uid]}
-                for uid in known.scalars()
-            ]
-            if rows:
-                conn.execute(insert(SourceCountRow), rows)
-                _look_again(conn, [row["series_instance_uid"] for row in rows])
-
     def abort_orphans(self, journal: str, ended_at: datetime) -> set[str]:
         """Marks associations that a dead receiver left open as aborted; gives their series."""
         with self._db.write() as conn:
@@ -248,7 +233,9 @@ def _reopen(conn: Connection, series_instance_uid: str, revision: int, images: i
         revision=revision + 1,
         doubtful=False,
     )
-    ours = JobRow.series_instance_uid == series_instance_uid
+    ours = JobRow.id.in_(
+        select(JobInputRow.job_id).where(JobInputRow.series_instance_uid == series_instance_uid)
+    )
     for before, after in ((JobState.QUEUED, JobState.DROPPED), (JobState.RUNNING, JobState.STALE)):
         move(conn, "job", before, after, ours, cause, now, finished_at=now, reason=cause, worker=None)
 

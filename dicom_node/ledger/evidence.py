@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, or_, select, update
+from sqlalchemy import Connection, exists, func, insert, or_, select, update
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.habits import past, pauses, returns
@@ -159,6 +159,45 @@ class Holdings:
                 calling_ae_titles=tuple(sorted(senders)),
                 own=series.own,
             )
+
+    def note_counts(self, peer: str, counts: Mapping[str, int], at: datetime) -> None:
+        """Notes what a source answered, by series; series that the ledger does not know are left out."""
+        with self._db.write() as conn:
+            this = SeriesRow.series_instance_uid.in_(list(counts))
+            known = [
+                str(uid) for uid in conn.execute(select(SeriesRow.series_instance_uid).where(this)).scalars()
+            ]
+            rows = [
+                {"series_instance_uid": uid, "peer": peer, "at": at, "instances": counts[uid]}
+                for uid in known
+            ]
+            if rows:
+                conn.execute(insert(SourceCountRow), rows)
+                conn.execute(
+                    update(SeriesRow)
+                    .where(SeriesRow.series_instance_uid.in_(known))
+                    .values(look_again_at=None)
+                )
+
+    def fields(self, series_instance_uid: str) -> list[Mapping[str, Any]]:
+        """`headers.slice_fields` of each instance of a series."""
+        with self._db.read() as conn:
+            query = select(InstanceRow.fields).where(InstanceRow.series_instance_uid == series_instance_uid)
+            return list(conn.execute(query).scalars())
+
+    def complete_in_study(self, study_instance_uid: str) -> list[tuple[str, datetime]]:
+        """Series of a study that are complete, and since when; results of this node left out."""
+        with self._db.read() as conn:
+            rows = conn.execute(
+                select(SeriesRow.series_instance_uid, SeriesRow.completed_at)
+                .where(
+                    SeriesRow.study_instance_uid == study_instance_uid,
+                    SeriesRow.state == SeriesState.COMPLETE,
+                    SeriesRow.own.is_(False),
+                )
+                .order_by(SeriesRow.completed_at)
+            )
+            return [(uid, at) for uid, at in rows if at is not None]
 
     def paths(self, series_instance_uid: str) -> list[str]:
         """Paths, relative to the spool, of a series' instances whose headers could be read."""

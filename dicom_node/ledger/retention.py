@@ -15,6 +15,7 @@ from dicom_node.ledger.tables import (
     ConflictRow,
     DeliveryRow,
     InstanceRow,
+    JobInputRow,
     JobRow,
     RefusalRow,
     ResultRow,
@@ -58,12 +59,14 @@ class Retention:
     def forget(self, series: Sequence[Expired]) -> None:
         """Removes series, their jobs, results and deliveries; their files have to be gone by then."""
         uids = [one.series_instance_uid for one in series]
-        jobs = select(JobRow.id).where(JobRow.series_instance_uid.in_(uids))
-        results = select(ResultRow.sop_instance_uid).where(ResultRow.job_id.in_(jobs))
         with self._db.write() as conn:
+            theirs = select(JobInputRow.job_id).where(JobInputRow.series_instance_uid.in_(uids)).distinct()
+            jobs = list(conn.execute(theirs).scalars())
+            results = select(ResultRow.sop_instance_uid).where(ResultRow.job_id.in_(jobs))
             conn.execute(delete(DeliveryRow).where(DeliveryRow.sop_instance_uid.in_(results)))
             conn.execute(delete(ResultRow).where(ResultRow.job_id.in_(jobs)))
-            conn.execute(delete(JobRow).where(JobRow.series_instance_uid.in_(uids)))
+            conn.execute(delete(JobInputRow).where(JobInputRow.job_id.in_(jobs)))
+            conn.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
             conn.execute(delete(ConflictRow).where(ConflictRow.series_instance_uid.in_(uids)))
             conn.execute(delete(InstanceRow).where(InstanceRow.series_instance_uid.in_(uids)))
             conn.execute(delete(SourceCountRow).where(SourceCountRow.series_instance_uid.in_(uids)))
@@ -91,13 +94,14 @@ class Retention:
 def _still_wanted() -> ColumnElement[bool]:
     """A job of the series, or a delivery of one, has not ended well: it may still be tried."""
     unfinished_job = exists().where(
-        JobRow.series_instance_uid == SeriesRow.series_instance_uid,
+        JobInputRow.series_instance_uid == SeriesRow.series_instance_uid,
+        JobRow.id == JobInputRow.job_id,
         JobRow.state.in_((JobState.QUEUED, JobState.RUNNING)),
     )
     undelivered = exists().where(
         DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
-        ResultRow.job_id == JobRow.id,
-        JobRow.series_instance_uid == SeriesRow.series_instance_uid,
+        ResultRow.job_id == JobInputRow.job_id,
+        JobInputRow.series_instance_uid == SeriesRow.series_instance_uid,
         DeliveryRow.state.not_in((DeliveryState.DELIVERED, DeliveryState.SUPERSEDED)),
     )
     return or_(unfinished_job, undelivered)
@@ -109,7 +113,7 @@ def _paths(conn: Connection, series_instance_uid: str) -> list[str]:
     beside = select(ConflictRow.path).where(ConflictRow.series_instance_uid == series_instance_uid)
     results = (
         select(ResultRow.path)
-        .join(JobRow, JobRow.id == ResultRow.job_id)
-        .where(JobRow.series_instance_uid == series_instance_uid)
+        .join(JobInputRow, JobInputRow.job_id == ResultRow.job_id)
+        .where(JobInputRow.series_instance_uid == series_instance_uid)
     )
     return [path for query in (images, beside, results) for path in conn.execute(query).scalars()]

@@ -103,6 +103,9 @@ class SeriesRow(Base):
     """When an arriving series must be judged again though nothing came; None: at once."""
     verdict: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     doubtful: Mapped[bool] = mapped_column(default=False)
+    completed_at: Mapped[datetime | None]
+    explanations: Mapped[list[Any] | None] = mapped_column(JSON)
+    """What each route made of it when it was complete."""
 
     __table_args__ = (
         Index("ix_series_state_look", "state", "look_again_at"),
@@ -196,14 +199,16 @@ class JobRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(UID)
     series_instance_uid: Mapped[str] = mapped_column(UID, index=True)
-    """The series that set it off; the first of `series`."""
-    series: Mapped[dict[str, Any]]
+    """Its first input: whose study and patient the results are of."""
     revision: Mapped[int] = mapped_column(Integer)
+    """Grows with every revision of any of its inputs."""
     route: Mapped[str] = mapped_column(String(255))
     pipeline: Mapped[str] = mapped_column(String(255))
     destinations: Mapped[list[str]]
     explanation: Mapped[dict[str, Any]]
     """Why the route fired: each condition with its actual value."""
+    missing: Mapped[str | None] = mapped_column(Text)
+    """Which series it waited for in vain: it only says so."""
     state: Mapped[str] = mapped_column(String(16))
     priority: Mapped[int] = mapped_column(Integer, default=0)
     shadow: Mapped[bool] = mapped_column(default=False)
@@ -222,6 +227,25 @@ class JobRow(Base):
         Index("ix_jobs_claim", "state", "not_before", "priority", "created_at"),
         Index("ix_jobs_created_at", "created_at"),
     )
+
+
+class JobInputRow(Base):
+    """One series that a job works on, in its role."""
+
+    __tablename__ = "job_inputs"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    role: Mapped[str] = mapped_column(String(64))
+    series_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+
+
+class StudyWaitRow(Base):
+    """A route of several series that waits for the rest of a study."""
+
+    __tablename__ = "study_waits"
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    route: Mapped[str] = mapped_column(String(255), primary_key=True)
+    look_again_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class ResultRow(Base):

@@ -90,6 +90,8 @@ class Views:
                 JobRow.started_at,
                 JobRow.finished_at,
                 JobRow.reason,
+                JobRow.priority,
+                JobRow.explanation,
             )
             .order_by(JobRow.created_at.desc())
             .limit(limit)

@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, select, update
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import plain_verdict
-from dicom_node.ledger.tables import DeliveryRow, JobRow, ResultRow, SeriesRow
+from dicom_node.ledger.queueing import NewJob, queue_job
+from dicom_node.ledger.tables import DeliveryRow, JobInputRow, JobRow, ResultRow, SeriesRow, StudyWaitRow
 from dicom_node.ledger.transitions import move, record
 from dicom_node.records import DeliveryState, Job, JobState, Result, SeriesState, Verdict
 
 MAX_LOST = 3
 """A job whose worker ended this often is not tried again: it may be what ends them."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """What a matched route asks for.
-
-    Attributes:
-        explanation: why the route fired, as JSON.
-    """
-
-    route: str
-    pipeline: str
-    series: Mapping[str, str]
-    destinations: tuple[str, ...]
-    priority: int
-    explanation: Mapping[str, Any]
-    shadow: bool = False
-
-
-def job_id(series_instance_uid: str, revision: int, route: str, pipeline: str) -> str:
-    """The identity of a job: the same question asked twice is one job."""
-    return sha256("\n".join((series_instance_uid, str(revision), route, pipeline)).encode()).hexdigest()[:32]
 
 
 class Work:
@@ -49,9 +27,23 @@ class Work:
         self._db = database
 
     def complete(
-        self, series_instance_uid: str, revision: int, verdict: Verdict, jobs: Sequence[NewJob], now: datetime
+        self,
+        series_instance_uid: str,
+        revision: int,
+        verdict: Verdict,
+        jobs: Sequence[NewJob],
+        now: datetime,
+        explanations: Sequence[Mapping[str, Any]] = (),
     ) -> list[str]:
         """Marks a series complete and queues its jobs, in one transaction.
+
+        Args:
+            series_instance_uid: the series.
+            revision: which one was judged.
+            verdict: why it is complete.
+            jobs: what its routes ask for.
+            now: when.
+            explanations: what each route made of it, as JSON; kept.
 
         Returns:
             Ids of the jobs queued; empty where the series went on to another revision meanwhile.
@@ -67,10 +59,32 @@ class Work:
                 now,
                 verdict=plain_verdict(verdict),
                 doubtful=verdict.doubtful,
+                completed_at=now,
+                explanations=list(explanations),
             )
             if not moved:
                 return []
-            return [_queue(conn, moved[0], new, now) for new in jobs]
+            return [identity for new in jobs if (identity := queue_job(conn, new, now)) is not None]
+
+    def queue(self, new: NewJob, now: datetime) -> str | None:
+        """Queues a job on series that are complete; None where the same was asked before."""
+        with self._db.write() as conn:
+            return queue_job(conn, new, now)
+
+    def wait(self, study_instance_uid: str, route: str, until: datetime | None) -> None:
+        """Notes when a route of several series is to be looked at again; None: no more."""
+        this = (StudyWaitRow.study_instance_uid == study_instance_uid) & (StudyWaitRow.route == route)
+        with self._db.write() as conn:
+            conn.execute(delete(StudyWaitRow).where(this))
+            if until is not None:
+                row = {"study_instance_uid": study_instance_uid, "route": route, "look_again_at": until}
+                conn.execute(insert(StudyWaitRow).values(row))
+
+    def waiting(self, now: datetime) -> list[str]:
+        """Studies with a route that is to be looked at again now."""
+        with self._db.read() as conn:
+            due = select(StudyWaitRow.study_instance_uid).where(StudyWaitRow.look_again_at <= now).distinct()
+            return list(conn.execute(due).scalars())
 
     def claim(self, worker: str, pipelines: Sequence[str], now: datetime) -> Job | None:
         """Gives the most urgent job that is due to a worker; None where there is none."""
@@ -98,7 +112,7 @@ class Work:
                 attempt=JobRow.attempt + 1,
                 progress=0.0,
             )
-        return _job(rows[0]) if rows else None
+            return _job(conn, rows[0]) if rows else None
 
     def progress(self, job: str, worker: str, fraction: float) -> bool:
         """Notes progress; False where the job is no longer this worker's."""
@@ -196,7 +210,7 @@ class Work:
                 reason=cause,
             )
             rows = conn.execute(select(JobRow.__table__).where(mine, JobRow.state == JobState.RUNNING)).all()
-        return [_job(row) for row in rows]
+            return [_job(conn, row) for row in rows]
 
     def retry(self, job: str, now: datetime) -> bool:
         """Queues a failed job again because an administrator asked."""
@@ -246,32 +260,6 @@ class Work:
         with self._db.read() as conn:
             rows = conn.execute(select(JobRow.state, func.count()).group_by(JobRow.state))
             return {row[0]: row[1] for row in rows}
-
-
-def _queue(conn: Connection, series: Row[Any], new: NewJob, now: datetime) -> str:
-    """Inserts a job of a series that is complete."""
-    identity = job_id(series.series_instance_uid, series.revision, new.route, new.pipeline)
-    conn.execute(
-        insert(JobRow).values(
-            id=identity,
-            study_instance_uid=series.study_instance_uid,
-            series_instance_uid=series.series_instance_uid,
-            series=dict(new.series),
-            revision=series.revision,
-            route=new.route,
-            pipeline=new.pipeline,
-            destinations=list(new.destinations),
-            explanation=dict(new.explanation),
-            state=JobState.QUEUED,
-            priority=new.priority,
-            shadow=new.shadow,
-            doubtful=series.doubtful,
-            created_at=now,
-            not_before=now,
-        )
-    )
-    record(conn, "job", [identity], None, JobState.QUEUED, f"route {new.route}", now)
-    return identity
 
 
 def _supersede(conn: Connection, job: Job, now: datetime) -> None:
@@ -331,12 +319,17 @@ def _owe(
                 )
 
 
-def _job(row: Row[Any]) -> Job:
-    """The record of a job's row."""
+def _job(conn: Connection, row: Row[Any]) -> Job:
+    """The record of a job's row, with its inputs."""
+    inputs = conn.execute(
+        select(JobInputRow.role, JobInputRow.series_instance_uid)
+        .where(JobInputRow.job_id == row.id)
+        .order_by(JobInputRow.position)
+    )
     return Job(
         id=row.id,
         study_instance_uid=row.study_instance_uid,
-        series=row.series,
+        series={row.role: row.series_instance_uid for row in inputs},
         revision=row.revision,
         route=row.route,
         pipeline=row.pipeline,
@@ -346,4 +339,5 @@ def _job(row: Row[Any]) -> Job:
         attempt=row.attempt,
         doubtful=row.doubtful,
         shadow=row.shadow,
+        missing=row.missing,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
@@ -10,14 +12,15 @@ from dicom_node.complete import judge
 from dicom_node.ledger import Held, NewJob
 from dicom_node.node.site import Site
 from dicom_node.records import Evidence, SeriesFacts, Verdict
-from dicom_node.route import match
+from dicom_node.route import Complete, Explanation, know, match, match_study, not_before, priority
+from dicom_node.understanding import Answer
 from dicom_node.volume import stack_evidence
 
 log = structlog.get_logger()
 
 
 def sweep(site: Site) -> None:
-    """Judges every arriving series that is due."""
+    """Judges every arriving series, and every waiting study, that is due."""
     for series_instance_uid in site.ledger.holdings.due(datetime.now(UTC)):
         held = site.ledger.holdings.held(series_instance_uid)
         if held is None:
@@ -28,6 +31,8 @@ def sweep(site: Site) -> None:
             complete(site, held, verdict, now)
         else:
             site.ledger.holdings.wait_until(series_instance_uid, verdict)
+    for study_instance_uid in site.ledger.work.waiting(datetime.now(UTC)):
+        look_at_study(site, study_instance_uid, datetime.now(UTC))
 
 
 def evidence(held: Held) -> Evidence:
@@ -50,10 +55,13 @@ def evidence(held: Held) -> Evidence:
 
 
 def complete(site: Site, held: Held, verdict: Verdict, now: datetime) -> None:
-    """Marks a series complete and queues a job for each route that fires."""
-    facts = site.ledger.holdings.facts(held.series_instance_uid)
-    jobs = new_jobs(site, facts)
-    queued = site.ledger.work.complete(held.series_instance_uid, held.revision, verdict, jobs, now)
+    """Marks a series complete, queues a job for each route that fires, and looks at routes of its study."""
+    facts, _answers = known(site, held.series_instance_uid, held.fields)
+    explanations = match(facts, site.config.routes)
+    jobs = [new_job(site, facts, one, now) for one in explanations if one.matched]
+    queued = site.ledger.work.complete(
+        held.series_instance_uid, held.revision, verdict, jobs, now, [one.as_json() for one in explanations]
+    )
     log.info(
         "series_complete",
         series_instance_uid=held.series_instance_uid,
@@ -62,20 +70,58 @@ def complete(site: Site, held: Held, verdict: Verdict, now: datetime) -> None:
         evidence=verdict.evidence,
         jobs=len(queued),
     )
+    if not facts.own:
+        look_at_study(site, facts.study_instance_uid, now)
 
 
-def new_jobs(site: Site, facts: SeriesFacts) -> list[NewJob]:
-    """The jobs that the site's routes ask for, each with why."""
-    routes = {route.name: route for route in site.config.routes}
-    return [
-        NewJob(
-            route=explanation.route,
-            pipeline=routes[explanation.route].run,
-            series={"image": facts.series_instance_uid},
-            destinations=routes[explanation.route].send,
-            priority=routes[explanation.route].priority,
-            explanation=explanation.as_json(),
-        )
-        for explanation in match(facts, site.config.routes)
-        if explanation.matched
-    ]
+def known(
+    site: Site, series_instance_uid: str, fields: Sequence[Mapping[str, Any]]
+) -> tuple[SeriesFacts, tuple[Answer, ...]]:
+    """A series' facts with what was understood of it."""
+    return know(site.ledger.holdings.facts(series_instance_uid), fields, site.config.understanding)
+
+
+def new_job(site: Site, facts: SeriesFacts, explanation: Explanation, now: datetime) -> NewJob:
+    """The job that a route of one series asks for."""
+    (route,) = (one for one in site.config.routes if one.name == explanation.route)
+    return NewJob(
+        route=route.name,
+        pipeline=route.run,
+        series={"image": facts.series_instance_uid},
+        destinations=route.send,
+        priority=priority(route, facts),
+        explanation=explanation.as_json(),
+        shadow=route.shadow,
+        not_before=not_before(route, now.astimezone()),
+    )
+
+
+def look_at_study(site: Site, study_instance_uid: str, now: datetime) -> None:
+    """Queues what routes of several series ask for, or notes how long they wait for the rest."""
+    routes = [route for route in site.config.routes if route.series]
+    if not routes:
+        return
+    study = []
+    for uid, at in site.ledger.holdings.complete_in_study(study_instance_uid):
+        facts, _answers = known(site, uid, site.ledger.holdings.fields(uid))
+        study.append(Complete(facts, at))
+    by_uid = {one.facts.series_instance_uid: one.facts for one in study}
+    for route in routes:
+        explanation = match_study(study, route, now)
+        site.ledger.work.wait(study_instance_uid, route.name, explanation.look_again_at)
+        if explanation.stands in {"ready", "missing"}:
+            first = by_uid[next(iter(explanation.series.values()))]
+            site.ledger.work.queue(
+                NewJob(
+                    route=route.name,
+                    pipeline=route.run,
+                    series=explanation.series,
+                    destinations=route.send,
+                    priority=priority(route, first),
+                    explanation=explanation.as_json(),
+                    shadow=route.shadow,
+                    not_before=not_before(route, now.astimezone()),
+                    missing=explanation.reason if explanation.stands == "missing" else None,
+                ),
+                now,
+            )

@@ -29,4 +29,4 @@ def count_at(site: Site, name: str) -> None:
         except NodeError as fault:
             log.warning("count_failed", peer=name, study_instance_uid=study_instance_uid, error=str(fault))
             return
-        site.ledger.arrivals.note_counts(name, counts, datetime.now(UTC))
+        site.ledger.holdings.note_counts(name, counts, datetime.now(UTC))

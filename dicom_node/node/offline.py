@@ -12,7 +12,7 @@ from dicom_node.encode import is_own_result, to_bytes
 from dicom_node.errors import BadInput
 from dicom_node.headers import read_header
 from dicom_node.infer.engine import Engine
-from dicom_node.ledger.work import job_id
+from dicom_node.ledger.queueing import job_id
 from dicom_node.node.running import Order, Ran, run
 from dicom_node.node.worker import ALL_OUTPUTS
 from dicom_node.pipeline import Pipeline
@@ -70,7 +70,7 @@ def run_folder(
     engine.warm(name)
     for one in series:
         order = Order(
-            job_id=job_id(one.series_instance_uid, 1, "offline", name),
+            job_id=job_id("offline", name, {"image": (one.series_instance_uid, 1)}),
             pipeline=name,
             paths={"image": one.paths},
             revision=1,

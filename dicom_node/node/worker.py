@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -18,7 +19,7 @@ from dicom_node.infer.limits import Watchdog
 from dicom_node.node.running import Order, Ran, context_of, failed, run
 from dicom_node.node.site import Site, worker_name
 from dicom_node.pipeline import Pipeline
-from dicom_node.records import Job, Result
+from dicom_node.records import Job, JobState, Result
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.1
@@ -70,6 +71,9 @@ class Worker:
     def _do(self, job: Job) -> None:
         """Runs a job to its end: results, a reason, or back into the queue."""
         log.info("job_started", job=job.id, pipeline=job.pipeline, attempt=job.attempt)
+        if job.missing is not None:
+            self._end(job, replace(self._failed(job, job.missing), state=JobState.NOT_APPLICABLE))
+            return
         limit = self._site.config.pipelines[job.pipeline].time_limit
         try:
             with Watchdog(limit, None, lambda reason: self._end(job, self._failed(job, reason))):

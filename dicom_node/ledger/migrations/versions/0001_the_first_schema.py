@@ -84,12 +84,12 @@ def upgrade() -> None:
     sa.Column('id', sa.String(length=64), nullable=False),
     sa.Column('study_instance_uid', sa.String(length=64), nullable=False),
     sa.Column('series_instance_uid', sa.String(length=64), nullable=False),
-    sa.Column('series', sa.JSON(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
     sa.Column('route', sa.String(length=255), nullable=False),
     sa.Column('pipeline', sa.String(length=255), nullable=False),
     sa.Column('destinations', sa.JSON(), nullable=False),
     sa.Column('explanation', sa.JSON(), nullable=False),
+    sa.Column('missing', sa.Text(), nullable=True),
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('priority', sa.Integer(), nullable=False),
     sa.Column('shadow', sa.Boolean(), nullable=False),
@@ -150,6 +150,8 @@ def upgrade() -> None:
     sa.Column('look_again_at', dicom_node.ledger.tables.UTCDateTime(timezone=True), nullable=True),
     sa.Column('verdict', sa.JSON(), nullable=True),
     sa.Column('doubtful', sa.Boolean(), nullable=False),
+    sa.Column('completed_at', dicom_node.ledger.tables.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('explanations', sa.JSON(), nullable=True),
     sa.PrimaryKeyConstraint('series_instance_uid', name=op.f('pk_series'))
     )
     with op.batch_alter_table('series', schema=None) as batch_op:
@@ -167,6 +169,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('source_counts', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_source_counts_series_instance_uid'), ['series_instance_uid'], unique=False)
+
+    op.create_table('study_waits',
+    sa.Column('study_instance_uid', sa.String(length=64), nullable=False),
+    sa.Column('route', sa.String(length=255), nullable=False),
+    sa.Column('look_again_at', dicom_node.ledger.tables.UTCDateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('study_instance_uid', 'route', name=op.f('pk_study_waits'))
+    )
+    with op.batch_alter_table('study_waits', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_study_waits_look_again_at'), ['look_again_at'], unique=False)
+
+    op.create_table('job_inputs',
+    sa.Column('job_id', sa.String(length=64), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=False),
+    sa.Column('role', sa.String(length=64), nullable=False),
+    sa.Column('series_instance_uid', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_job_inputs_job_id')),
+    sa.PrimaryKeyConstraint('job_id', 'position', name=op.f('pk_job_inputs'))
+    )
+    with op.batch_alter_table('job_inputs', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_job_inputs_series_instance_uid'), ['series_instance_uid'], unique=False)
 
     op.create_table('results',
     sa.Column('sop_instance_uid', sa.String(length=64), nullable=False),
@@ -214,6 +236,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_results_job_id'))
 
     op.drop_table('results')
+    with op.batch_alter_table('job_inputs', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_job_inputs_series_instance_uid'))
+
+    op.drop_table('job_inputs')
+    with op.batch_alter_table('study_waits', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_study_waits_look_again_at'))
+
+    op.drop_table('study_waits')
     with op.batch_alter_table('source_counts', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_source_counts_series_instance_uid'))
 
