@@ -204,6 +204,8 @@ class DestinationConfig(Section):
     """Base of its DICOMweb services, such as https://pacs.example/dicom-web."""
     outputs: tuple[Output, ...] = ("seg", "sr", "sc")
     timeout: Seconds = 30.0
+    confirm: bool = False
+    """Delivered only when it lists the object, asked by C-FIND, or by QIDO-RS where it has a url."""
 
     @property
     def where(self) -> str:

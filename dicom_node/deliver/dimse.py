@@ -19,7 +19,7 @@ from pynetdicom.presentation import PresentationContext
 from dicom_node.association import Association, NothingAccepted, associate, name_of
 from dicom_node.config.models import DestinationConfig
 from dicom_node.deliver.contexts import Form, batches, chosen_context
-from dicom_node.deliver.outcomes import answered, failed, report
+from dicom_node.deliver.outcomes import answered, failed
 from dicom_node.errors import BadInput, NodeError, Transient
 from dicom_node.records import Delivery, DeliveryOutcome
 
@@ -79,8 +79,6 @@ def send(
         ]
         for outcome in _send_group(group, contexts, destination, node_ae_title):
             settle(outcome)
-    for delivery in deliveries:
-        report(delivery, outcomes[delivery.id])
     return [outcomes[delivery.id] for delivery in deliveries]
 
 

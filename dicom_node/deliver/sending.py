@@ -7,6 +7,8 @@ from pathlib import Path
 
 from dicom_node.config.models import DestinationConfig
 from dicom_node.deliver import dimse, stow
+from dicom_node.deliver.confirm import confirmed
+from dicom_node.deliver.outcomes import report
 from dicom_node.records import Delivery, DeliveryOutcome
 
 
@@ -19,6 +21,8 @@ def send(
 ) -> list[DeliveryOutcome]:
     """Sends objects by C-STORE, or by STOW-RS where the destination has a url. Raises nothing.
 
+    Where the destination's `confirm` is set, success stands for what it lists afterwards.
+
     Args:
         deliveries: what to send, all owed to this destination.
         destination: whom to send it to.
@@ -29,6 +33,19 @@ def send(
     Returns:
         One outcome for each delivery, in the order given.
     """
+    tell = _nobody if destination.confirm else settled
     if destination.url is not None:
-        return stow.send(deliveries, destination, open_path, settled)
-    return dimse.send(deliveries, destination, node_ae_title, open_path, settled)
+        outcomes = stow.send(deliveries, destination, open_path, tell)
+    else:
+        outcomes = dimse.send(deliveries, destination, node_ae_title, open_path, tell)
+    if destination.confirm:
+        outcomes = confirmed(deliveries, outcomes, destination, node_ae_title, open_path)
+        for outcome in outcomes:
+            settled(outcome)
+    for delivery, outcome in zip(deliveries, outcomes, strict=True):
+        report(delivery, outcome)
+    return outcomes
+
+
+def _nobody(_outcome: DeliveryOutcome) -> None:
+    """Is told nothing: an outcome that is not confirmed is none yet."""

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 
 from dicom_node.config.models import DestinationConfig
-from dicom_node.deliver.outcomes import answered, failed, report
+from dicom_node.deliver.outcomes import answered, failed
 from dicom_node.errors import BadInput, NodeError, PeerRefused, PeerUnavailable, Transient
 from dicom_node.records import Delivery, DeliveryOutcome
 
@@ -58,7 +58,6 @@ def send(
                 away = error if isinstance(error, PeerUnavailable) else None
                 outcome = failed(delivery, error)
             outcomes.append(outcome)
-            report(delivery, outcome)
             settled(outcome)
     return outcomes
 

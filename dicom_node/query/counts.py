@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydicom import Dataset
 
 from dicom_node.association import Peer
-from dicom_node.query.find import Finder, finder
+from dicom_node.association.find import Finder, finder
 
 
 def count_instances(

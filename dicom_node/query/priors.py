@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from dicom_node.association import Peer
-from dicom_node.query.find import Finder, finder
+from dicom_node.association.find import Finder, finder
 
 
 @dataclass(frozen=True, slots=True)

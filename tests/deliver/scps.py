@@ -53,6 +53,7 @@ def scp(
     sop_classes: Sequence[str] = (SecondaryCaptureImageStorage,),
     syntaxes: Sequence[str] = UNCOMPRESSED,
     configure: Callable[[AE], Any] = lambda _ae: None,
+    handlers: Sequence[tuple[Any, Any]] = (),
 ) -> Iterator[int]:
     """A storage SCP whose answers a function decides; gives its port."""
     ae = AE("PACS")
@@ -60,7 +61,9 @@ def scp(
         ae.add_supported_context(sop_class, list(syntaxes))
     configure(ae)
     port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)])
+    server = ae.start_server(
+        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store), *handlers]
+    )
     assert isinstance(server, ThreadedAssociationServer)
     try:
         yield port

@@ -14,10 +14,10 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, 
 from pynetdicom import AE, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node.association.find import STUDY_ROOT
 from dicom_node.config.models import DestinationConfig
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.query import count_instances, find_priors, retrieve
-from dicom_node.query.find import STUDY_ROOT
 from dicom_node.query.priors import Patient
 from tests.peers import free_port, need, running, wait_until
 from tests.peers.dcmtk import storescp, storescu

@@ -11,7 +11,8 @@ from pydicom.uid import UID
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.status import code_to_category
 
-from dicom_node.association import Association, Peer, associate, name_of
+from dicom_node.association.peer import Peer, name_of
+from dicom_node.association.requestor import Association, associate
 from dicom_node.errors import PeerRefused, PeerUnavailable
 
 C_FIND_RQ = 0x0020
