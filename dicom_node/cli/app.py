@@ -7,6 +7,7 @@ import typer
 from dicom_node.cli.check import check
 from dicom_node.cli.demo import demo
 from dicom_node.cli.destinations import destinations
+from dicom_node.cli.explain import explain
 from dicom_node.cli.reindex import reindex
 from dicom_node.cli.run import run
 from dicom_node.cli.send import send
@@ -19,6 +20,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, check, status, run, send, demo, reindex):
+for command in (serve, check, status, explain, run, send, demo, reindex):
     app.command()(command)
 app.add_typer(destinations, name="destinations")

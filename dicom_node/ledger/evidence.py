@@ -227,6 +227,14 @@ def plain_verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def verdict_of(plain: Mapping[str, Any] | None) -> Verdict | None:
+    """The verdict that `plain_verdict` gave."""
+    if plain is None:
+        return None
+    at = plain["look_again_at"]
+    return Verdict(**{**plain, "look_again_at": datetime.fromisoformat(at) if at else None})
+
+
 def _counts(conn: Connection, series_instance_uid: str) -> tuple[SourceCount, ...]:
     """What sources said of the series, oldest first."""
     rows = conn.execute(

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from dicom_node.ledger.database import Database
+from dicom_node.ledger.evidence import verdict_of
 from dicom_node.ledger.tables import (
     AssociationRow,
     ChangeRow,
@@ -73,6 +74,15 @@ class Views:
             .scalar_subquery()
         )
         return self._rows(select(recent, images.label("images")).order_by(recent.c.last_image_at.desc()))
+
+    def series_of(self, study_instance_uid: str) -> list[dict[str, Any]]:
+        """The series of a study, in the order of their arrival, each with its last verdict."""
+        rows = self._rows(
+            select(SeriesRow.series_instance_uid, SeriesRow.state, SeriesRow.verdict, SeriesRow.explanations)
+            .where(SeriesRow.study_instance_uid == study_instance_uid)
+            .order_by(SeriesRow.first_image_at)
+        )
+        return [row | {"verdict": verdict_of(row["verdict"])} for row in rows]
 
     def recent_jobs(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest jobs."""

@@ -28,11 +28,15 @@ class FoundSeries:
     paths: tuple[Path, ...]
 
 
-def find_series(folder: Path) -> tuple[list[FoundSeries], list[Path]]:
+def find_series(folder: Path, *, results_too: bool = False) -> tuple[list[FoundSeries], list[Path]]:
     """Groups a folder's DICOM files by series, whatever they are called.
 
+    Args:
+        folder: looked through with all that is below it.
+        results_too: whether series that this node made count.
+
     Returns:
-        The series, by their first file's path, without results of this node; the files that are not DICOM.
+        The series, by their first file's path; and the files that are not DICOM.
     """
     found: dict[str, FoundSeries] = {}
     others = []
@@ -42,7 +46,7 @@ def find_series(folder: Path) -> tuple[list[FoundSeries], list[Path]]:
         except BadInput:
             others.append(path)
             continue
-        if is_own_result(ds) or not (uid := str(ds.get("SeriesInstanceUID", ""))):
+        if (is_own_result(ds) and not results_too) or not (uid := str(ds.get("SeriesInstanceUID", ""))):
             continue
         so_far = found[uid].paths if uid in found else ()
         description = str(ds.get("SeriesDescription") or "")

@@ -1,0 +1,32 @@
+"""`dicom-node explain FOLDER|STUDY`: what each series is, and why it runs or doesn't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dicom_node import log
+from dicom_node.cli.common import CONFIG, ConfigOption, console, told
+from dicom_node.config import load
+from dicom_node.node.explaining import explain_folder, explain_study
+from dicom_node.node.site import open_site
+
+
+def explain(
+    what: Annotated[str, typer.Argument(help="A folder of images, or the UID of a study that has arrived.")],
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Say what each series is, whether it is complete, and what each route makes of it."""
+    log.configure(level="error")
+    with told():
+        if Path(what).is_dir():
+            texts = explain_folder(Path(what), load(config))
+            for text in texts:
+                console.print(text, markup=False, highlight=False, soft_wrap=True)
+            return
+        with open_site(config) as site:
+            site.ledger.migrate()
+            for text in explain_study(what, site):
+                console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""What a series is, whether it is complete, and what each route makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dicom_node.config import Config
+from dicom_node.encode import is_own_result
+from dicom_node.errors import Permanent
+from dicom_node.headers import plain, read_header, slice_fields
+from dicom_node.node.completing import known
+from dicom_node.node.offline import find_series
+from dicom_node.node.running import read_headers
+from dicom_node.node.site import Site
+from dicom_node.records import SeriesFacts, Verdict
+from dicom_node.route import Complete, know, match, match_study, tell
+from dicom_node.understanding import Answer
+from dicom_node.volume import stack_evidence
+
+Known = tuple[SeriesFacts, tuple[Answer, ...], Verdict | None]
+
+
+def explain_folder(folder: Path, config: Config) -> Iterator[str]:
+    """Yields an explanation of each series in a folder. Raises Permanent where there is none."""
+    found, _others = find_series(folder, results_too=True)
+    if not found:
+        raise Permanent(f"no DICOM series under {folder}")
+    series: list[Known] = []
+    for one in found:
+        headers = read_headers(one.paths)
+        fields = [slice_fields(ds) for ds in headers]
+        facts = SeriesFacts(
+            series_instance_uid=one.series_instance_uid,
+            study_instance_uid=str(headers[0].get("StudyInstanceUID", "")),
+            header=plain(read_header(one.paths[0])),
+            images=len(headers),
+            frames=sum(int(field.get("NumberOfFrames") or 1) for field in fields),
+            own=is_own_result(headers[0]),
+        )
+        geometry = stack_evidence(fields)
+        verdict = Verdict(geometry.whole, "geometry" if geometry.whole else "waiting", geometry.reason)
+        series.append((*know(facts, fields, config.understanding), verdict))
+    yield from _told(series, config)
+
+
+def explain_study(study_instance_uid: str, site: Site) -> Iterator[str]:
+    """Yields an explanation of each series held of a study. Raises Permanent where there is none."""
+    rows = site.ledger.views.series_of(study_instance_uid)
+    if not rows:
+        raise Permanent(f"no series of the study {study_instance_uid} has arrived")
+    series: list[Known] = []
+    for row in rows:
+        uid = row["series_instance_uid"]
+        facts, answers = known(site, uid, site.ledger.holdings.fields(uid))
+        series.append((facts, answers, row["verdict"]))
+    yield from _told(series, site.config)
+
+
+def _told(series: Sequence[Known], config: Config) -> Iterator[str]:
+    """Each series in words, with the routes of one series and those of several."""
+    now = datetime.now(UTC)
+    studies: dict[str, list[Complete]] = {}
+    for facts, _answers, _verdict in series:
+        studies.setdefault(facts.study_instance_uid, []).append(Complete(facts, now))
+    several = [route for route in config.routes if route.series]
+    for facts, answers, verdict in series:
+        of_study = [match_study(studies[facts.study_instance_uid], route, now) for route in several]
+        yield tell(facts, answers, verdict, match(facts, config.routes), of_study)
