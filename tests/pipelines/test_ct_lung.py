@@ -112,6 +112,17 @@ def test_no_lung_and_too_little_lung_are_refused(
     assert "cover too little" in refusal(run(case(array[:30], part)))
 
 
+def test_a_field_of_view_that_cuts_the_lungs_is_said(
+    phantom: tuple[NDArray[np.int16], Grid, ChestTruth],
+) -> None:
+    array, grid, _ = phantom
+    first = int(grid.to_index((-125.0, 0, 0))[2])  # the right lung reaches to -136 mm
+    narrow = Grid((60, 256, 256 - first), grid.affine.copy())
+    narrow.affine[:3, 3] = grid.to_patient((0, 0, first))
+    found = values(run(case(array[:, :, first:], narrow)))
+    assert "cuts the lungs at their side" in (found["Right lung", "118565006"].doubt or "")
+
+
 @pytest.mark.parametrize(
     ("header", "doubt"),
     [
