@@ -24,9 +24,11 @@ TITLE = "DICOMNODE"
 PROGRAM = """
 import json, sys
 from pathlib import Path
+from dicom_node import log
 from dicom_node.config.models import Config
 from dicom_node.receive import serve
 from dicom_node.spool import Spool
+log.configure()
 config = Config.model_validate(json.loads(sys.argv[1]))
 serve(config, Spool(Path(sys.argv[2])), ready=lambda: print("ready", flush=True))
 """

@@ -17,6 +17,8 @@ from pynetdicom.pdu_primitives import (
 )
 
 VERIFICATION = "1.2.840.10008.1.1"
+FRAGMENT = 131_066
+"""Bytes of a data set in one P-DATA-TF of the length that the node takes."""
 CT = "1.2.840.10008.5.1.4.1.1.2"
 RQ, AC, RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 PLAIN_RELEASE_RQ = struct.pack(">BxI4x", RELEASE_RQ, 4)
@@ -145,7 +147,11 @@ class Sender:
     def store(self, sop_instance_uid: str, data: bytes | None = None, message_id: int = 1) -> int:
         """Stores a data set on context 3; gives the status."""
         data = data_set(sop_instance_uid) if data is None else data
-        kind, raw = self.ask(p_data(3, 3, store_rq(sop_instance_uid, message_id)), p_data(3, 2, data))
+        starts = range(0, max(1, len(data)), FRAGMENT)
+        fragments = [
+            p_data(3, 0 if at + FRAGMENT < len(data) else 2, data[at : at + FRAGMENT]) for at in starts
+        ]
+        kind, raw = self.ask(p_data(3, 3, store_rq(sop_instance_uid, message_id)), *fragments)
         assert kind == P_DATA, (kind, raw)
         return status_of(raw)
 

@@ -1,0 +1,94 @@
+"""A spool on a file system that fills: senders are told, nothing half-written stays, it goes on by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.receive.scp import receiver
+from tests.receive.upper_layer import Sender, data_set
+
+A700 = 0xA700
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this machine does not let us mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path: Path) -> None:
+    """Takes all the room that is left."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+@pytest.mark.fault
+def test_a_disk_that_fills(small: Path) -> None:
+    with receiver(small) as scp, Sender(scp.port) as sender:
+        sender.associate()
+        statuses = {
+            f"1.2.6.{n}": sender.store(f"1.2.6.{n}", data_set(f"1.2.6.{n}", size=MEGABYTE)) for n in range(20)
+        }
+        kept = {uid for uid, status in statuses.items() if status == 0}
+        assert set(statuses.values()) == {0, A700}
+        assert 8 <= len(kept) <= 12
+        assert list((scp.spool.root / "incoming").glob("[!.]*")) == []
+        walked = {one.sop_instance_uid: one for one in scp.spool.walk()}
+        assert set(walked) == kept
+        assert all(
+            scp.spool.path(one.path).read_bytes().endswith(data_set(uid, size=MEGABYTE))
+            for uid, one in walked.items()
+        )
+        refusals = [event.refusal for event in scp.events() if event.refusal is not None]
+        assert [refusal.reason for refusal in refusals] == ["the disk is full"]
+
+        for one in list(walked.values())[:4]:
+            scp.spool.remove(one.path)
+        refused = sorted(set(statuses) - kept)[:3]
+        assert [sender.store(uid, data_set(uid, size=MEGABYTE)) for uid in refused] == [0, 0, 0]
+        assert {one.sop_instance_uid for one in scp.spool.walk()} >= set(refused)
+        assert {one.sop_instance_uid for one in scp.stored()} == kept | set(refused)
+
+
+@pytest.mark.fault
+def test_the_low_mark_keeps_room_for_the_journal(small: Path) -> None:
+    with receiver(small, free_disk_mb=5) as scp:
+        with Sender(scp.port) as sender:
+            sender.associate()
+            statuses = [sender.store(f"1.2.6.{n}", data_set(f"1.2.6.{n}", size=MEGABYTE)) for n in range(10)]
+        assert 6 <= statuses.count(0) <= 8
+        assert statuses.count(0) + statuses.count(A700) == 10
+        assert scp.spool.free_bytes() > 4 * MEGABYTE
+        scp.wait_for("closed")
+
+
+@pytest.mark.fault
+def test_a_full_disk_delays_the_journal_and_loses_nothing(small: Path) -> None:
+    with receiver(small) as scp, Sender(scp.port) as sender:
+        sender.associate()
+        assert sender.store("1.2.6") == 0
+        filler = small / "filler"
+        fill(filler)
+        assert sender.store("1.2.7", data_set("1.2.7", size=MEGABYTE)) == A700
+        filler.unlink()
+        assert sender.store("1.2.8") == 0
+    assert {one.sop_instance_uid for one in scp.stored()} == {"1.2.6", "1.2.8"}
+    assert scp.happenings()[-1] == "closed"
