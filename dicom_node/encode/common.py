@@ -131,7 +131,13 @@ def _order(ds: Dataset) -> tuple[int, str]:
 
 
 def new_object(
-    context: EncodeContext, sop_class_uid: str, kind: str, modality: str, description: str, index: int = 0
+    context: EncodeContext,
+    sop_class_uid: str,
+    kind: str,
+    modality: str,
+    description: str,
+    index: int = 0,
+    variant: str = "",
 ) -> Dataset:
     """A data set with the modules that every object shares, in a series of its own.
 
@@ -142,13 +148,14 @@ def new_object(
         modality: Modality (0008,0060).
         description: of the series; cut to the 64 characters of VR LO.
         index: which object of this kind, from 0.
+        variant: what else makes it another object, such as what it refers to.
     """
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     _copy_patient_and_study(ds, context.principal)
     ds.SOPClassUID = sop_class_uid
-    ds.SOPInstanceUID = result_uid(context, kind, index, "instance")
-    ds.SeriesInstanceUID = result_uid(context, kind, index, "series")
+    ds.SOPInstanceUID = result_uid(context, kind, index, "instance", variant)
+    ds.SeriesInstanceUID = result_uid(context, kind, index, "series", variant)
     ds.SeriesNumber = series_number(context, kind, index)
     ds.InstanceNumber = 1
     ds.Modality = modality
@@ -213,3 +220,12 @@ def _acquisition(source: Dataset) -> list[Dataset]:
         if source.get(keyword):
             setattr(item, keyword, source[keyword].value)
     return [item]
+
+
+def set_lossy(ds: Dataset, sources: Iterable[Dataset]) -> None:
+    """Says whether any source image was compressed with loss, by how much and how (PS3.3 C.7.6.1.1.5)."""
+    lossy = next((one for one in sources if str(one.get("LossyImageCompression") or "") == "01"), None)
+    ds.LossyImageCompression = "01" if lossy is not None else "00"
+    if lossy is not None:
+        ds.LossyImageCompressionRatio = lossy.get("LossyImageCompressionRatio") or "1"
+        ds.LossyImageCompressionMethod = lossy.get("LossyImageCompressionMethod") or "ISO_10918_1"

@@ -62,11 +62,13 @@ class EncodedObject:
         kind: "seg", "sr", "sc", …, as `outputs` of a destination names it.
         ds: the whole data set, with its file meta information.
         description: its Series Description.
+        index: which of its kind, from 0; of segmentations, which of the findings' masks it holds.
     """
 
     kind: str
     ds: Dataset
     description: str
+    index: int = 0
 
     @property
     def sop_class_uid(self) -> str:

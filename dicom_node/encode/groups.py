@@ -6,7 +6,7 @@ same tracking UID: the section's area on the slice that shows the structure best
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydicom import Dataset
 
@@ -14,7 +14,6 @@ from dicom_node.encode.content import (
     ACQUISITION_CONTEXT,
     CONCEPT_MODIFIER,
     INFERRED_FROM,
-    OBSERVATION_CONTEXT,
     SELECTED_FROM,
     coded,
     container,
@@ -22,17 +21,14 @@ from dicom_node.encode.content import (
     dcm,
     image,
     number,
-    text,
     uid_reference,
 )
 from dicom_node.encode.context import EncodeContext
 from dicom_node.encode.outlines import key_slice, outlines, simplified
+from dicom_node.encode.provenance import GROUP, algorithm_items, number_items, tracking_items
 from dicom_node.encode.segments import tracking_id_of
-from dicom_node.encode.uids import tracking_uid
 from dicom_node.findings import Code, Finding, Measurement, Segment, Segmentation
 
-_GROUP = dcm("125007", "Measurement Group")
-_COMMENT = dcm("121106", "Comment")
 _SOURCE = Code("260753009", "SCT", "Source")
 _AREA = Code("42798000", "SCT", "Area")
 _SQUARE_MM = Code("mm2", "UCUM", "mm2")
@@ -68,8 +64,8 @@ def _segment_groups(
     context: EncodeContext,
 ) -> list[Dataset]:
     segment = mask.segments[segment_number - 1]
-    head = [*_tracking(tracking_id_of(segment, context), context), *_finding(segment)]
-    site = [*_site(segment), *_algorithm(context)]
+    head = [*tracking_items(tracking_id_of(segment, context), context), *_finding(segment)]
+    site = [*_site(segment), *algorithm_items(context)]
     groups = []
     if encoded is not None:
         series = str(context.sources[mask.role][0].SeriesInstanceUID)
@@ -78,32 +74,23 @@ def _segment_groups(
             image(dcm("121191", "Referenced Segment"), encoded, segments=[segment_number]),
             uid_reference(dcm("121232", "Source series for segmentation"), series),
         ]
-        groups.append(container(_GROUP, [*head_with_segment, *site, *_numbers(measurements)], "1411"))
+        groups.append(container(GROUP, [*head_with_segment, *site, *number_items(measurements)], "1411"))
     elif measurements:
-        groups.append(container(_GROUP, [*head, *site, *_numbers(measurements)], "1501"))
+        groups.append(container(GROUP, [*head, *site, *number_items(measurements)], "1501"))
     section = _section(mask, segment_number, context)
     if section is not None:
-        groups.append(container(_GROUP, [*head, *site, section], "1501"))
+        groups.append(container(GROUP, [*head, *site, section], "1501"))
     return groups
 
 
 def _image_group(measurements: Sequence[Measurement], context: EncodeContext) -> Dataset:
     """Measurements of the whole image: a group by TID 1501 without a region."""
-    tracking = _tracking(f"{context.algorithm.name}: whole image", context)
+    tracking = tracking_items(f"{context.algorithm.name}: whole image", context)
     headers = context.sources[measurements[0].role]
     source = image(dcm("121112", "Source of Measurement"), headers[len(headers) // 2])
-    return container(_GROUP, [*tracking, *_algorithm(context), source, *_numbers(measurements)], "1501")
-
-
-def _tracking(tracking_id: str, context: EncodeContext) -> list[Dataset]:
-    return [
-        text(dcm("112039", "Tracking Identifier"), tracking_id, OBSERVATION_CONTEXT),
-        uid_reference(
-            dcm("112040", "Tracking Unique Identifier"),
-            tracking_uid(context, tracking_id),
-            OBSERVATION_CONTEXT,
-        ),
-    ]
+    return container(
+        GROUP, [*tracking, *algorithm_items(context), source, *number_items(measurements)], "1501"
+    )
 
 
 def _finding(segment: Segment) -> list[Dataset]:
@@ -118,32 +105,6 @@ def _site(segment: Segment) -> list[Dataset]:
         return []
     side = coded(_LATERALITY, segment.laterality, CONCEPT_MODIFIER)
     return [coded(_SITE, segment.type, CONCEPT_MODIFIER, [side])]
-
-
-def _algorithm(context: EncodeContext) -> list[Dataset]:
-    """TID 4019 "Algorithm Identification"."""
-    algorithm = context.algorithm
-    return [
-        coded(dcm("111000", "Algorithm Family"), algorithm.family, CONCEPT_MODIFIER),
-        text(dcm("111001", "Algorithm Name"), algorithm.name, CONCEPT_MODIFIER),
-        text(dcm("111003", "Algorithm Version"), algorithm.version, CONCEPT_MODIFIER),
-        *(
-            text(dcm("111002", "Algorithm Parameters"), f"{name}={value}", CONCEPT_MODIFIER)
-            for name, value in algorithm.parameters
-        ),
-    ]
-
-
-def _numbers(measurements: Iterable[Measurement]) -> list[Dataset]:
-    """A NUM for each measurement; the doubt of one follows it as a text, for the radiologist to read."""
-    items = []
-    for each in measurements:
-        modifiers = (
-            [coded(dcm("121401", "Derivation"), each.derivation, CONCEPT_MODIFIER)] if each.derivation else []
-        )
-        items.append(number(each.name, each.value, each.unit, each.digits, children=modifiers))
-    doubts = dict.fromkeys(f"{each.name.meaning}: {each.doubt}" for each in measurements if each.doubt)
-    return items + [text(_COMMENT, doubt) for doubt in doubts]
 
 
 def _section(mask: Segmentation, segment_number: int, context: EncodeContext) -> Dataset | None:

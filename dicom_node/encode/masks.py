@@ -1,4 +1,4 @@
-"""Masks to the bit-packed frames of a binary segmentation (PS3.5 8.1.1), empty frames left out."""
+"""Masks to the frames of segmentations, empty ones left out: bits, label numbers, or fractions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from dicom_node.errors import ModelFailed
 from dicom_node.findings import Segmentation
 
 
@@ -78,3 +79,36 @@ def _pack_unaligned(found: list[Patch], rows: int, columns: int) -> bytes:
             frame[patch.start : patch.start + len(patch.rows)] = patch.rows
         packed += np.packbits(frames, axis=None, bitorder="little").tobytes()
     return bytes(packed) + b"\0" * (len(packed) % 2)
+
+
+def label_frames(segmentation: Segmentation) -> tuple[list[int], NDArray[np.generic]]:
+    """Slices that hold any label, and (frames, rows, columns) of label numbers in as few bytes as fit.
+
+    Raises:
+        ModelFailed: masks overlap.
+    """
+    array = segmentation.array
+    kind = np.dtype(np.uint8 if len(segmentation.segments) < 256 else np.uint16)
+    if array.ndim == 3:
+        slices = np.flatnonzero(array.any(axis=(1, 2)))
+        return [int(k) for k in slices], array[slices].astype(kind)
+    masks = np.stack([segmentation.mask(number) for number in range(1, len(array) + 1)])
+    if np.count_nonzero(masks, axis=0).max(initial=0) > 1:
+        raise ModelFailed("masks that overlap can't be one label map")
+    numbers = np.arange(1, len(array) + 1, dtype=kind)
+    labels = (masks * numbers[:, None, None, None]).sum(axis=0, dtype=kind)
+    slices = np.flatnonzero(labels.any(axis=(1, 2)))
+    return [int(k) for k in slices], labels[slices]
+
+
+def fractions(segmentation: Segmentation) -> tuple[list[tuple[int, int]], bytes]:
+    """(segment number, slice) of each frame that isn't empty, and their pixels in 1/255."""
+    keys, frames = [], []
+    for number in range(1, len(segmentation.segments) + 1):
+        array = segmentation.array
+        layer = array[number - 1] if array.ndim == 4 else array == number
+        levels = np.rint(layer.astype(np.float32) * 255).astype(np.uint8)
+        for k in np.flatnonzero(levels.any(axis=(1, 2))):
+            keys.append((number, int(k)))
+            frames.append(levels[k].tobytes())
+    return keys, b"".join(frames)

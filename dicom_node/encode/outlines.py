@@ -40,3 +40,12 @@ def _contours(image: NDArray[np.float32]) -> list[NDArray[np.float64]]:
 def simplified(line: NDArray[np.float64], tolerance: float = 0.4) -> NDArray[np.float64]:
     """An outline with fewer points, none of the old ones farther from it than the tolerance in pixels."""
     return np.asarray(measure.approximate_polygon(line, tolerance))  # type: ignore[no-untyped-call]  # untyped too
+
+
+def without_collinear(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A closed outline without the points that lie on the straight line between their neighbours."""
+    ring = line[:-1]
+    before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
+    corner = np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]) > 1e-9
+    kept = ring[corner]
+    return np.vstack([kept, kept[:1]]) if len(kept) >= 3 else line

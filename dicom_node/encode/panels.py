@@ -57,6 +57,15 @@ class View:
         """Maps (n, 2) image coordinates (column, row) to the panel."""
         return [(float(x), float(y)) for x, y in (points - self.corner) * self.scale + self.offset]
 
+    def shown(self, picture: Image.Image) -> Image.Image:
+        """The part of a slice's picture, of any mode, on a panel that is black elsewhere."""
+        width, height = (int(size) for size in np.rint(self.extent * self.scale).clip(1))
+        (left, top), (right, bottom) = self.corner.tolist(), (self.corner + self.extent).tolist()
+        resized = picture.resize((width, height), Image.Resampling.BICUBIC, box=(left, top, right, bottom))
+        panel = Image.new(picture.mode, self.size)
+        panel.paste(resized, (round(float(self.offset[0])), round(float(self.offset[1]))))
+        return panel
+
 
 def view_of(masks: Sequence[Segmentation], volume: Volume, size: tuple[int, int]) -> View:
     """Shows what the masks cover with its surroundings, at least 160 mm; the whole slice without masks."""
@@ -97,13 +106,13 @@ def panel(
         view: which part of the slice is shown, and where.
     """
     source = source_of(k, role, context)
-    picture = _base(k, source, context.volumes[role], view)
+    picture = base(context.volumes[role].array[k], source, view)
     draw = ImageDraw.Draw(picture)
     for mask in masks:
         for number, segment in enumerate(mask.segments, start=1):
             for line in outlines(mask.mask(number)[k]):
                 draw.line(view.place(line), fill=color_of(segment, number), width=3, joint="curve")
-    _annotate(draw, context.volumes[role], view, f"image {source.ds.get('InstanceNumber', k + 1)}")
+    annotate(draw, context.volumes[role], view, f"image {source.ds.get('InstanceNumber', k + 1)}")
     return picture
 
 
@@ -126,21 +135,15 @@ def source_of(k: int, role: str, context: EncodeContext) -> Source:
     )
 
 
-def _base(k: int, source: Source, volume: Volume, view: View) -> Image.Image:
-    center, width = window_of(source.ds, source.frame, volume.array[k])
+def base(values: NDArray[np.int16] | NDArray[np.float32], source: Source, view: View) -> Image.Image:
+    """One slice in grey, by the source's own window; `values` is (rows, columns) in modality units."""
+    center, width = window_of(source.ds, source.frame, values)
     inverted = source.ds.get("PhotometricInterpretation") == "MONOCHROME1"
-    levels = grey(volume.array[k], center, width, inverted=inverted)
-    shown = np.rint(view.extent * view.scale).astype(int).clip(1)
-    (left, top), (right, bottom) = view.corner.tolist(), (view.corner + view.extent).tolist()
-    resized = Image.fromarray(levels).resize(
-        (int(shown[0]), int(shown[1])), Image.Resampling.BICUBIC, box=(left, top, right, bottom)
-    )
-    picture = Image.new("RGB", view.size)
-    picture.paste(resized.convert("RGB"), (round(float(view.offset[0])), round(float(view.offset[1]))))
-    return picture
+    return view.shown(Image.fromarray(grey(values, center, width, inverted=inverted))).convert("RGB")
 
 
-def _annotate(draw: ImageDraw.ImageDraw, volume: Volume, view: View, name: str) -> None:
+def annotate(draw: ImageDraw.ImageDraw, volume: Volume, view: View, name: str) -> None:
+    """Letters of the patient's directions, and which image it is."""
     directions = volume.grid.directions
     right, down = directions[:, 2], directions[:, 1]
     w, h = view.size

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from dicom_node.encode.common import (
@@ -20,13 +21,13 @@ from dicom_node.encode.common import (
     new_object,
     reference,
     series_references,
+    set_lossy,
 )
 from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
 from dicom_node.encode.lettering import AMBER, GREY, WHITE, wrap, write
 from dicom_node.encode.panels import chosen_slices, panel, view_of
-from dicom_node.encode.sr import DOUBTFUL
-from dicom_node.encode.wording import Line, legend
-from dicom_node.findings import Finding, Segmentation
+from dicom_node.encode.wording import Line, caution, legend
+from dicom_node.findings import Finding, Picture, Segmentation
 
 PAGE = 1024
 _MARGIN = 16
@@ -37,19 +38,36 @@ _LINE = 36
 
 def picture(findings: Sequence[Finding], context: EncodeContext) -> EncodedObject:
     """Makes the montage: key slices with outlines, the measured values, and what doubts there are."""
-    lines = legend(findings)
-    if context.doubtful:
-        lines.append(Line(f"Caution: {DOUBTFUL}", doubt=True))
+    lines = [*legend(findings), *caution(context)]
     masks = [finding for finding in findings if isinstance(finding, Segmentation)]
     return _capture(montage(masks, lines, context), context, "sc", f"{context.title} (AI picture)")
 
 
 def picture_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
     """Makes the picture of a job without a result: it says why, beside the source's slices."""
-    lines = [Line("No result", doubt=True), Line(reason)]
-    if context.doubtful:
-        lines.append(Line(DOUBTFUL, doubt=True))
-    return _capture(montage([], lines, context), context, "none", f"{context.title}: no result (AI picture)")
+    lines = [Line("No result", doubt=True), Line(reason), *caution(context)]
+    page = montage([], lines, context)
+    description = f"{context.title}: no result (AI picture)"
+    return _capture(page, context, "none", description, index=1, variant=reason)
+
+
+def own_pictures(findings: Sequence[Finding], context: EncodeContext) -> list[EncodedObject]:
+    """Wraps the pictures that a pipeline drew itself, each with the mark below it."""
+    drawn = [finding for finding in findings if isinstance(finding, Picture)]
+    return [
+        _capture(_marked(one, context), context, "sc", f"{context.title}: {one.title} (AI picture)", at)
+        for at, one in enumerate(drawn, start=1)
+    ]
+
+
+def _marked(one: Picture, context: EncodeContext) -> Image.Image:
+    picture = Image.fromarray(one.array)
+    size = max(picture.width // 36, 12)
+    page = Image.new("RGB", (picture.width, picture.height + 2 * size))
+    page.paste(picture, (0, 0))
+    draw = ImageDraw.Draw(page)
+    write(draw, (size // 2, page.height - size // 2), mark(context), size, AMBER, "ls")
+    return page
 
 
 def montage(masks: Sequence[Segmentation], lines: Sequence[Line], context: EncodeContext) -> Image.Image:
@@ -102,12 +120,27 @@ def _provenance(context: EncodeContext) -> str:
     return f"{algorithm.name} {algorithm.version}, {MANUFACTURER} {context.ae_title}, {when}"
 
 
-def _capture(page: Image.Image, context: EncodeContext, kind: str, description: str) -> EncodedObject:
-    """Wraps an RGB picture (PS3.3 C.8.6.1, C.8.6.2, C.7.6.3)."""
-    ds = new_object(
-        context, SecondaryCaptureImageStorage, kind, "OT", description, 1 if kind == "none" else 0
-    )
-    pixels: NDArray[np.uint8] = np.asarray(page, dtype=np.uint8)
+def _capture(
+    page: Image.Image,
+    context: EncodeContext,
+    kind: str,
+    description: str,
+    index: int = 0,
+    variant: str = "",
+) -> EncodedObject:
+    ds = new_object(context, SecondaryCaptureImageStorage, kind, "OT", description, index, variant)
+    set_capture(ds, np.asarray(page, dtype=np.uint8), context)
+    return EncodedObject("sc", ds, str(ds.SeriesDescription))
+
+
+def set_capture(ds: Dataset, pixels: NDArray[np.uint8], context: EncodeContext) -> None:
+    """Equipment, image and pixels of a picture in colour (PS3.3 C.8.6.1, C.8.6.2, C.7.6.3).
+
+    Args:
+        ds: the object.
+        pixels: (rows, columns, 3) or (frames, rows, columns, 3), RGB.
+        context: the job.
+    """
     ds.ConversionType = "WSD"
     ds.DateOfSecondaryCapture = dicom_date(content_time(context))
     ds.TimeOfSecondaryCapture = dicom_time(content_time(context))
@@ -115,18 +148,18 @@ def _capture(page: Image.Image, context: EncodeContext, kind: str, description: 
     ds.ImageType = ["DERIVED", "SECONDARY"]
     ds.PatientOrientation = None
     ds.ImageComments = mark(context)
+    ds.Laterality = None
     ds.BurnedInAnnotation = "NO"
-    ds.Rows, ds.Columns = pixels.shape[:2]
+    ds.Rows, ds.Columns = pixels.shape[-3:-1]
     ds.SamplesPerPixel = 3
     ds.PhotometricInterpretation = "RGB"
     ds.PlanarConfiguration = 0
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
     ds.PixelRepresentation = 0
-    ds.LossyImageCompression = "00"
-    ds.Laterality = None
+    set_lossy(ds, (header for headers in context.sources.values() for header in headers))
     sources = [headers[len(headers) // 2] for headers in context.sources.values()]
     ds.SourceImageSequence = [reference(source) for source in sources]
     ds.ReferencedSeriesSequence = series_references(sources)
-    ds.PixelData = pixels.tobytes()
+    content = pixels.tobytes()
+    ds.PixelData = content + b"\0" * (len(content) % 2)
     ds["PixelData"].VR = "OB"
-    return EncodedObject("sc", ds, str(ds.SeriesDescription))

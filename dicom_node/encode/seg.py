@@ -1,172 +1,132 @@
-"""Binary Segmentation (PS3.3 A.51), written lean: per-frame groups joined from bytes, frames bit-packed."""
+"""Segmentations (PS3.3 A.51): one bit a voxel and segment, one number a voxel, or a fraction a voxel.
+
+Binary is what every archive and viewer with segmentations takes; a label map (Supplement 243) is smaller and
+faster to open where it is known; fractions keep a probability, for those who compute further.
+"""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
-from functools import cache
+from typing import NamedTuple
 
+import numpy as np
 from pydicom import Dataset
 from pydicom.uid import SegmentationStorage
 
-from dicom_node.encode.common import (
-    code_item,
-    mark,
-    new_object,
-    series_references,
-)
+from dicom_node.encode.common import mark, new_object, set_lossy
 from dicom_node.encode.context import EncodeContext, EncodedObject
-from dicom_node.encode.explicit import dataset_bytes, element, item, raw_sequence, text_element, uid_element
-from dicom_node.encode.masks import Patch, pack, patches
-from dicom_node.encode.planes import Plane, Planes, planes_of
+from dicom_node.encode.masks import fractions, label_frames, pack, patches
+from dicom_node.encode.multiframe import FrameKey, set_dimensions, set_frames, set_spatial
+from dicom_node.encode.planes import planes_of
 from dicom_node.encode.segments import segment_items
 from dicom_node.encode.uids import result_uid
-from dicom_node.findings import Code, Segmentation
+from dicom_node.findings import Segmentation
 
-_SEGMENTATION = Code("113076", "DCM", "Segmentation")
-_SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
+LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
+"""Label Map Segmentation Storage (Supplement 243), which pydicom doesn't name yet."""
+
+
+class _Pixels(NamedTuple):
+    """Frames in their order, their pixels one after the other, and bits for each pixel."""
+
+    frames: Sequence[FrameKey]
+    content: bytes
+    bits: int
 
 
 def segmentation(finding: Segmentation, context: EncodeContext, index: int = 0) -> EncodedObject:
-    """Makes a binary segmentation on the source's own planes.
+    """Makes a binary segmentation on the source's own planes, empty frames left out.
 
     Args:
         finding: masks on the grid of the volume of its role.
         context: the job.
         index: which segmentation of the job, from 0.
     """
-    volume = context.volumes[finding.role]
-    headers = context.sources[finding.role]
-    planes = planes_of(volume, headers)
-    description = f"{context.title}: {finding.title}" if finding.title != "Segmentation" else context.title
-    ds = new_object(context, SegmentationStorage, "seg", "SEG", f"{description} (AI SEG)", index)
     found = patches(finding)
-    _set_image(ds, finding, context)
-    _set_spatial(ds, planes, headers[0], volume.frame_of_reference_uid)
-    _set_dimensions(ds, result_uid(context, "seg", index, "dimensions"))
+    rows, columns = finding.array.shape[-2:]
+    pixels = _Pixels([(patch.number, patch.k) for patch in found], pack(found, rows, columns), 1)
+    ds = _build(finding, context, index, "seg", pixels)
+    ds.SegmentationType = "BINARY"
+    return EncodedObject("seg", ds, str(ds.SeriesDescription), index)
+
+
+def label_map(finding: Segmentation, context: EncodeContext, index: int = 0) -> EncodedObject:
+    """Makes a label map, without an item for the background, which would shift the colours in viewers.
+
+    Args:
+        finding: masks that don't overlap.
+        context: the job.
+        index: which segmentation of the job, from 0.
+
+    Raises:
+        ModelFailed: the masks overlap, so that a voxel would need two numbers.
+    """
+    slices, frames = label_frames(finding)
+    pixels = _Pixels([(None, k) for k in slices], _even(frames.tobytes()), frames.dtype.itemsize * 8)
+    ds = _build(finding, context, index, "labelmap", pixels)
+    ds.SegmentationType = "LABELMAP"
+    ds.SegmentsOverlap = "NO"
+    ds.PixelPaddingValue = 0
+    ds["PixelPaddingValue"].VR = "US"
+    return EncodedObject("labelmap", ds, str(ds.SeriesDescription), index)
+
+
+def fractional(finding: Segmentation, context: EncodeContext, index: int = 0) -> EncodedObject:
+    """Makes a segmentation of probabilities, in steps of 1/255.
+
+    Args:
+        finding: (s, k, j, i) of fractions; masks count as 0 and 1.
+        context: the job.
+        index: which segmentation of the job, from 0.
+    """
+    frames, content = fractions(finding)
+    ds = _build(finding, context, index, "fractional", _Pixels(frames, _even(content), 8))
+    ds.SegmentationType = "FRACTIONAL"
+    ds.SegmentationFractionalType = "PROBABILITY"
+    ds.MaximumFractionalValue = 255
+    return EncodedObject("fractional", ds, str(ds.SeriesDescription), index)
+
+
+def may_be_label_map(finding: Segmentation) -> bool:
+    """Whether no voxel belongs to two segments, and none only in part."""
+    if finding.array.ndim == 3:
+        return True
+    counts = np.count_nonzero(finding.array, axis=0)
+    return finding.array.dtype.kind != "f" and bool(counts.max(initial=0) <= 1)
+
+
+def _build(finding: Segmentation, context: EncodeContext, index: int, form: str, pixels: _Pixels) -> Dataset:
+    """Everything but what the type of the segmentation adds."""
+    volume, headers = context.volumes[finding.role], context.sources[finding.role]
+    planes = planes_of(volume, headers)
+    sop_class = LABEL_MAP_STORAGE if form == "labelmap" else SegmentationStorage
+    description = f"{context.title}: {finding.title}" if finding.title != "Segmentation" else context.title
+    ds = new_object(context, sop_class, form, "SEG", f"{description} (AI SEG)", index)
+    _set_image(ds, finding, context, pixels.bits)
+    set_lossy(ds, headers)
+    set_spatial(ds, planes, headers[0], volume.frame_of_reference_uid)
+    by_segment = form != "labelmap"
+    set_dimensions(ds, result_uid(context, form, index, "dimensions"), by_segment=by_segment)
     ds.SegmentSequence = segment_items(finding, context)
-    ds.NumberOfFrames = len(found)
-    ds["PerFrameFunctionalGroupsSequence"] = raw_sequence(
-        "PerFrameFunctionalGroupsSequence", frame_items(found, planes.planes)
-    )
-    ds.ReferencedSeriesSequence = series_references(
-        {str(plane.source.SOPInstanceUID): plane.source for plane in planes.planes if plane.source}.values()
-        or headers
-    )
-    ds.PixelData = pack(found, int(ds.Rows), int(ds.Columns))
-    ds["PixelData"].VR = "OB"
-    return EncodedObject("seg", ds, str(ds.SeriesDescription))
+    set_frames(ds, pixels.frames, planes, headers)
+    ds.PixelData = pixels.content
+    ds["PixelData"].VR = "OW" if pixels.bits == 16 else "OB"
+    return ds
 
 
-def _set_image(ds: Dataset, finding: Segmentation, context: EncodeContext) -> None:
+def _set_image(ds: Dataset, finding: Segmentation, context: EncodeContext, bits: int) -> None:
     """Image pixel and segmentation image modules (PS3.3 C.7.6.3, C.8.20.2)."""
     ds.ImageType = ["DERIVED", "PRIMARY"]
     ds.Rows, ds.Columns = finding.array.shape[-2:]
     ds.SamplesPerPixel = 1
     ds.PhotometricInterpretation = "MONOCHROME2"
     ds.PixelRepresentation = 0
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 1, 1, 0
-    ds.LossyImageCompression = "00"
-    ds.SegmentationType = "BINARY"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = bits, bits, bits - 1
     ds.SegmentsOverlap = "NO" if finding.array.ndim == 3 else "UNDEFINED"
     ds.ContentLabel = "AI_SEG"
     ds.ContentDescription = mark(context)
     ds.ContentCreatorName = None
 
 
-def _set_spatial(ds: Dataset, planes: Planes, source: Dataset, frame_of_reference_uid: str) -> None:
-    ds.FrameOfReferenceUID = frame_of_reference_uid
-    ds.PositionReferenceIndicator = source.get("PositionReferenceIndicator")
-    measures = Dataset()
-    measures.SliceThickness = planes.slice_thickness
-    measures.SpacingBetweenSlices = planes.slice_spacing
-    measures.PixelSpacing = list(planes.pixel_spacing)
-    orientation = Dataset()
-    orientation.ImageOrientationPatient = list(planes.orientation)
-    shared = Dataset()
-    shared.PixelMeasuresSequence = [measures]
-    shared.PlaneOrientationSequence = [orientation]
-    ds.SharedFunctionalGroupsSequence = [shared]
-
-
-def _set_dimensions(ds: Dataset, dimension_organization_uid: str) -> None:
-    """Multi-frame dimension module (PS3.3 C.7.6.17): by segment, then by position."""
-    organization = Dataset()
-    organization.DimensionOrganizationUID = dimension_organization_uid
-    ds.DimensionOrganizationSequence = [organization]
-    ds.DimensionIndexSequence = [
-        _dimension(dimension_organization_uid, 0x0062000B, 0x0062000A, "Referenced Segment Number"),
-        _dimension(dimension_organization_uid, 0x00200032, 0x00209113, "Image Position Patient"),
-    ]
-
-
-def _dimension(organization_uid: str, pointer: int, group: int, label: str) -> Dataset:
-    dimension = Dataset()
-    dimension.DimensionOrganizationUID = organization_uid
-    dimension.DimensionIndexPointer = pointer
-    dimension.FunctionalGroupPointer = group
-    dimension.DimensionDescriptionLabel = label
-    return dimension
-
-
-def frame_items(found: list[Patch], planes: Sequence[Plane]) -> list[bytes]:
-    """The items of the Per-frame Functional Groups Sequence, one for each patch.
-
-    Each is joined from four groups in the order of their tags: derivation and position are made once
-    for a slice, the segment's identification once for a segment, and only the frame's content for each.
-    """
-    used = sorted({patch.k for patch in found})
-    rank = {k: position for position, k in enumerate(used, start=1)}
-    derivation = {k: _derivation(planes[k]) for k in used}
-    position = {k: _position(planes[k]) for k in used}
-    segment = {number: _segment(number) for number in {patch.number for patch in found}}
-    return [
-        item(
-            derivation[patch.k]
-            + _content(patch.number, rank[patch.k])
-            + position[patch.k]
-            + segment[patch.number]
-        )
-        for patch in found
-    ]
-
-
-def _derivation(plane: Plane) -> bytes:
-    """Derivation image macro (PS3.3 C.7.6.16.2.6)."""
-    if plane.source is None or plane.frame is None:
-        return b""
-    source = (
-        uid_element("ReferencedSOPClassUID", str(plane.source.SOPClassUID))
-        + uid_element("ReferencedSOPInstanceUID", str(plane.source.SOPInstanceUID))
-        + (
-            b""
-            if plane.frame.number is None
-            else text_element("ReferencedFrameNumber", str(plane.frame.number))
-        )
-        + text_element("SpatialLocationsPreserved", "YES")
-        + element("PurposeOfReferenceCodeSequence", item(_code(_SOURCE_IMAGE)))
-    )
-    derivation = element("SourceImageSequence", item(source))
-    derivation += element("DerivationCodeSequence", item(_code(_SEGMENTATION)))
-    return element("DerivationImageSequence", item(derivation))
-
-
-@cache
-def _code(code: Code) -> bytes:
-    return dataset_bytes(code_item(code))
-
-
-def _position(plane: Plane) -> bytes:
-    position = text_element("ImagePositionPatient", "\\".join(str(value) for value in plane.position))
-    return element("PlanePositionSequence", item(position))
-
-
-def _content(number: int, rank: int) -> bytes:
-    return element(
-        "FrameContentSequence", item(element("DimensionIndexValues", struct.pack("<2I", number, rank)))
-    )
-
-
-def _segment(number: int) -> bytes:
-    value = element("ReferencedSegmentNumber", struct.pack("<H", number))
-    return element("SegmentIdentificationSequence", item(value))
+def _even(content: bytes) -> bytes:
+    return content + b"\0" * (len(content) % 2)

@@ -32,6 +32,11 @@ def color_of(segment: Segment, number: int) -> tuple[int, int, int]:
     return segment.color or _PALETTE[(number - 1) % len(_PALETTE)]
 
 
+def cielab_of(segment: Segment, number: int) -> list[int]:
+    """The same colour as DICOM writes it: CIELab in 16 bits (PS3.3 C.10.7.1.1)."""
+    return list(CIELabColor.from_rgb(*color_of(segment, number)).value)
+
+
 def tracking_id_of(segment: Segment, context: EncodeContext) -> str:
     """Tracking ID (0062,0020): the pipeline's own, or one derived from algorithm and label."""
     return segment.tracking_id or f"{context.algorithm.name}: {segment.label}"
@@ -68,7 +73,7 @@ def _item(segment: Segment, number: int, context: EncodeContext) -> Dataset:
         item.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = code_sequence(
             segment.laterality
         )
-    item.RecommendedDisplayCIELabValue = list(CIELabColor.from_rgb(*color_of(segment, number)).value)
+    item.RecommendedDisplayCIELabValue = cielab_of(segment, number)
     tracking_id = tracking_id_of(segment, context)
     item.TrackingID = tracking_id
     item.TrackingUID = tracking_uid(context, tracking_id)

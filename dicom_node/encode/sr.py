@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pydicom import Dataset
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from dicom_node.encode.common import mark, new_object, reference
 from dicom_node.encode.content import (
@@ -18,8 +18,11 @@ from dicom_node.encode.content import (
     uid_reference,
 )
 from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
+from dicom_node.encode.evaluations import draft_items, evaluation_groups
 from dicom_node.encode.groups import image_library, measurement_groups
-from dicom_node.encode.uids import uid
+from dicom_node.encode.part10 import file_meta
+from dicom_node.encode.uids import result_uid, uid
+from dicom_node.encode.wording import DOUBTFUL
 from dicom_node.findings import Code, Finding
 
 _ENGLISH = Code("en-US", "RFC5646", "English (United States)")
@@ -34,9 +37,6 @@ _PROCEDURES = {
     "DX": Code("43468-8", "LN", "XR unspecified body region"),
 }
 _IMAGING = Code("363679005", "SCT", "Imaging procedure")
-DOUBTFUL = (
-    "The series may not have been complete when it was analysed: no evidence of completeness arrived in time."
-)
 
 
 def report(
@@ -50,29 +50,48 @@ def report(
             without one is reported without a reference.
         context: the job.
     """
-    groups = measurement_groups(findings, segmentations, context)
-    comments = [DOUBTFUL] if context.doubtful else []
-    return _document(
-        context, groups, comments, list(segmentations.values()), f"{context.title} (AI report)", "sr"
-    )
+    groups = [*measurement_groups(findings, segmentations, context), *evaluation_groups(findings, context)]
+    remarks = [*_remarks([DOUBTFUL] if context.doubtful else []), *draft_items(findings)]
+    return _document(context, "sr", groups, remarks, list(segmentations.values()))
+
+
+def comprehensive_report(
+    findings: Sequence[Finding], segmentations: Mapping[int, Dataset], context: EncodeContext
+) -> EncodedObject:
+    """Makes the same report as a Comprehensive SR, for archives that don't take Comprehensive 3D SR."""
+    made = report(findings, segmentations, context).ds
+    made.SOPClassUID = ComprehensiveSRStorage
+    made.SOPInstanceUID = result_uid(context, "sr", "comprehensive", str(made.SOPInstanceUID))
+    made.SeriesInstanceUID = result_uid(context, "sr", "comprehensive", str(made.SeriesInstanceUID))
+    made.file_meta = file_meta(made)
+    return EncodedObject("sr-comprehensive", made, str(made.SeriesDescription))
 
 
 def report_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
     """Makes the report of a job that has no result, and says why."""
-    comments = [f"No result: {reason}"] + ([DOUBTFUL] if context.doubtful else [])
-    return _document(context, [], comments, [], f"{context.title}: no result (AI report)", "none")
+    remarks = _remarks([f"No result: {reason}", *([DOUBTFUL] if context.doubtful else [])])
+    return _document(context, "none", [], remarks, [], reason)
+
+
+def _remarks(words: Sequence[str]) -> list[Dataset]:
+    return [text(_COMMENT, one) for one in words]
 
 
 def _document(
     context: EncodeContext,
-    groups: list[Dataset],
-    comments: list[str],
-    segmentations: list[Dataset],
-    description: str,
     identity: str,
+    groups: Sequence[Dataset],
+    remarks: Sequence[Dataset],
+    segmentations: Sequence[Dataset],
+    reason: str = "",
 ) -> EncodedObject:
-    """The document: its general module (PS3.3 C.17.2) and the tree of its content."""
-    ds = new_object(context, Comprehensive3DSRStorage, identity, "SR", description)
+    """The document: its general module (PS3.3 C.17.2) and the tree of its content.
+
+    What it refers to, or why there is nothing, is part of its identity: another content is another object.
+    """
+    description = f"{context.title}: no result (AI report)" if reason else f"{context.title} (AI report)"
+    variant = reason or "+".join(str(one.SOPInstanceUID) for one in segmentations)
+    ds = new_object(context, Comprehensive3DSRStorage, identity, "SR", description, variant=variant)
     ds.CompletionFlag = "COMPLETE"
     ds.VerificationFlag = "UNVERIFIED"
     ds.PreliminaryFlag = "PRELIMINARY"
@@ -83,8 +102,7 @@ def _document(
     body = [image_library(context)]
     if groups:
         body.append(container(dcm("126010", "Imaging Measurements"), groups))
-    remarks = [text(_COMMENT, remark) for remark in [mark(context), *comments]]
-    body.append(container(_QUALITATIVE, remarks))
+    body.append(container(_QUALITATIVE, [text(_COMMENT, mark(context)), *remarks]))
     root = container(
         dcm("126000", "Imaging Measurement Report"), [*_context_items(context), *body], template="1500"
     )
@@ -94,22 +112,26 @@ def _document(
 
 
 def _context_items(context: EncodeContext) -> list[Dataset]:
-    """Language, the observing device (TID 1004), and the procedure that the images come from."""
+    """Language, observer, and the procedure that the images come from."""
+    procedure = _PROCEDURES.get(str(context.principal.get("Modality", "")), _IMAGING)
+    return [
+        coded(dcm("121049", "Language of Content Item and Descendants"), _ENGLISH, CONCEPT_MODIFIER),
+        *observer_items(context),
+        coded(dcm("121058", "Procedure reported"), procedure, CONCEPT_MODIFIER),
+    ]
+
+
+def observer_items(context: EncodeContext) -> list[Dataset]:
+    """The observing device: this node with this algorithm (TID 1004)."""
     algorithm = context.algorithm
     device = uid("device", context.ae_title, algorithm.name, algorithm.version)
-    observer = [
+    return [
         coded(dcm("121005", "Observer Type"), dcm("121007", "Device"), OBSERVATION_CONTEXT),
         uid_reference(dcm("121012", "Device Observer UID"), device, OBSERVATION_CONTEXT),
         text(dcm("121013", "Device Observer Name"), context.ae_title, OBSERVATION_CONTEXT),
         text(dcm("121014", "Device Observer Manufacturer"), MANUFACTURER, OBSERVATION_CONTEXT),
         text(dcm("121015", "Device Observer Model Name"), algorithm.name, OBSERVATION_CONTEXT),
         text(dcm("121016", "Device Observer Serial Number"), context.ae_title, OBSERVATION_CONTEXT),
-    ]
-    procedure = _PROCEDURES.get(str(context.principal.get("Modality", "")), _IMAGING)
-    return [
-        coded(dcm("121049", "Language of Content Item and Descendants"), _ENGLISH, CONCEPT_MODIFIER),
-        *observer,
-        coded(dcm("121058", "Procedure reported"), procedure, CONCEPT_MODIFIER),
     ]
 
 

@@ -11,7 +11,21 @@ import uuid
 
 from dicom_node.encode.context import EncodeContext
 
-_KINDS = ("seg", "sr", "sc", "pm", "rtstruct", "pr", "ko", "pdf", "key", "heat", "none")
+_KINDS = (
+    "seg",
+    "sr",
+    "sc",
+    "pm",
+    "rtstruct",
+    "pr",
+    "ko",
+    "pdf",
+    "key",
+    "heat",
+    "none",
+    "labelmap",
+    "fractional",
+)
 """Kinds in the order of their series numbers; a new one goes to the end."""
 
 

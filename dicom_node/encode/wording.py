@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dicom_node.encode.context import EncodeContext
 from dicom_node.encode.segments import color_of
-from dicom_node.findings import Code, Finding, Measurement, Segmentation
+from dicom_node.findings import (
+    Classification,
+    Code,
+    Detection,
+    Finding,
+    Measurement,
+    Segmentation,
+    Text,
+)
 
 _UNITS = {"[hnsf'U]": "HU", "1": "", "cm3": "ml", "mm2": "mm2", "{score}": ""}
 """How UCUM's codes are shown where the code itself isn't what people read."""
+
+
+DOUBTFUL = (
+    "The series may not have been complete when it was analysed: no evidence of completeness arrived in time."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +61,26 @@ def legend(findings: Sequence[Finding]) -> list[Line]:
                 )
             )
     lines += [Line(value_text(each)) for each in measurements if each.segment not in named]
+    lines += [Line(_evaluation_text(one)) for one in findings if isinstance(one, Classification | Detection)]
+    lines += [
+        Line(f"Draft: {sentence}")
+        for one in findings
+        if isinstance(one, Text)
+        for sentence, _ in one.sentences
+    ]
     doubts = dict.fromkeys(each.doubt for each in measurements if each.doubt)
     return lines + [Line(f"Caution: {doubt}", doubt=True) for doubt in doubts]
+
+
+def _evaluation_text(one: Classification | Detection) -> str:
+    """What was judged or found, and how sure the algorithm is."""
+    if isinstance(one, Detection):
+        values = "".join(f", {value_text(each)}" for each in one.measurements)
+        return f"{one.name.meaning}{values} ({one.score:.0%} certain)"
+    certainty = f" ({one.probability:.0%} certain)" if one.probability is not None else ""
+    return f"{one.name.meaning}: {one.value.meaning}{certainty}"
+
+
+def caution(context: EncodeContext) -> list[Line]:
+    """A line where the series may not have been complete."""
+    return [Line(f"Caution: {DOUBTFUL}", doubt=True)] if context.doubtful else []

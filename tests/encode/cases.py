@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from dicom_node.encode import EncodeContext
-from dicom_node.findings import Algorithm, Code, Finding, Measurement, Segment, Segmentation
+from dicom_node.findings import (
+    Algorithm,
+    Classification,
+    Code,
+    Detection,
+    Finding,
+    Heatmap,
+    Measurement,
+    Picture,
+    Segment,
+    Segmentation,
+    Text,
+)
 from dicom_node.geometry import Grid, Volume
 from dicom_node.headers import read_header
 from dicom_node.phantom import write_series
@@ -99,3 +111,21 @@ def worked(folder: Path, shape: tuple[int, int, int] = (10, 36, 28), modality: s
     headers = [read_header(path) for path in paths]
     volume = read_volume(paths)
     return Worked(paths, headers, volume, measured(two_boxes(shape), volume), context_of(headers, volume))
+
+
+def everything(case: Worked) -> list[Finding]:
+    """Findings of every kind on a case: for forms that show more than masks and measurements."""
+    heat = np.zeros(case.volume.array.shape, dtype=np.float32)
+    heat[3:6, 8:16, 6:14] = np.linspace(0.2, 1.0, 8, dtype=np.float32)
+    nodule = Code("27925004", "SCT", "Nodule")
+    drawn = np.full((90, 120, 3), 60, dtype=np.uint8)
+    return [
+        *case.findings,
+        Heatmap(heat, "Where the model looked"),
+        Classification(Code("404684003", "SCT", "Finding"), nodule, 0.87, support="one slice of ten"),
+        Detection(
+            nodule, (2, 6, 4), (4, 12, 10), 0.62, (Measurement(VOLUME, 1.25, ML, digits=2),), "nodule-1"
+        ),
+        Text((("Both lungs are clear.", "volumes"), ("No effusion.", None))),
+        Picture(drawn, "Curve"),
+    ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 
-from dicom_node.encode import encode, to_bytes
-from tests.encode.cases import Worked
+from dicom_node.encode import encode, encode_no_result, to_bytes
+from tests.encode.cases import Worked, everything
 from tests.peers.dcmtk import dsrdump
 from tests.peers.validators import tid1500reader
 
@@ -78,3 +79,28 @@ def test_other_programs_read_the_report(small: Worked, tmp_path: Path) -> None:
     read = tid1500reader(path, tmp_path)
     names = [item["quantity"]["CodeMeaning"] for group in read for item in group["measurementItems"]]
     assert names.count("Volume") == 3
+
+
+def test_classifications_detections_and_drafts_are_in_the_report(small: Worked) -> None:
+    sr = encode(everything(small), small.context)[1].ds
+    found = next(group for group in groups(sr) if "Nodule" in str(group) and "VOLUME" not in str(group))
+    assert values(found)["Certainty of Finding"] == 87.0
+    detected = groups(sr)[-1]
+    assert values(detected) == {"Certainty of Finding": 62.0, "Volume": 1.25}
+    box = next(item for item in items(detected) if item.ValueType == "SCOORD")
+    assert list(box.GraphicData[:4]) == [4, 6, 11, 6]
+    drafts = [item for item in items(sr) if item.get("TextValue", "").startswith("DRAFT, not verified")]
+    assert [item.ContentSequence[0].TextValue for item in drafts] == ["Support: volumes", "Support: none"]
+
+
+def test_the_same_report_for_archives_without_3d(small: Worked) -> None:
+    three_d = encode(small.findings, replace(small.context, outputs=frozenset({"sr"})))[0]
+    plain = encode(small.findings, replace(small.context, outputs=frozenset({"sr-comprehensive"})))[0]
+    assert plain.sop_class_uid == "1.2.840.10008.5.1.4.1.1.88.33"
+    assert plain.sop_instance_uid != three_d.sop_instance_uid
+    assert len(list(items(plain.ds))) == len(list(items(three_d.ds)))
+
+
+def test_another_reason_is_another_object(small: Worked) -> None:
+    first, second = (encode_no_result(why, small.context)[0] for why in ("too short", "no lung"))
+    assert first.sop_instance_uid != second.sop_instance_uid

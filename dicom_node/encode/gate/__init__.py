@@ -13,17 +13,21 @@ from pydicom import Dataset
 
 from dicom_node.encode.context import EncodeContext, EncodedObject
 from dicom_node.encode.gate.codes import code_faults
+from dicom_node.encode.gate.contours import contour_faults
 from dicom_node.encode.gate.drawing import outline_faults
 from dicom_node.encode.gate.frames import frame_groups
 from dicom_node.encode.gate.geometry import geometry_faults
 from dicom_node.encode.gate.identity import identity_faults, uniqueness_faults
 from dicom_node.encode.gate.iod import iod_faults
+from dicom_node.encode.gate.others import other_faults
 from dicom_node.encode.gate.picture import picture_faults
 from dicom_node.encode.gate.references import known_instances, reference_faults
 from dicom_node.encode.gate.report import report_faults
 from dicom_node.encode.gate.segmentation import pixel_faults, segmentation_faults
 from dicom_node.errors import GateRefused
 from dicom_node.findings import Finding, Segmentation
+
+_OF_MASKS = ("SEG", "RTSTRUCT")
 
 
 def check(objects: Sequence[EncodedObject], context: EncodeContext, findings: Sequence[Finding] = ()) -> None:
@@ -38,10 +42,10 @@ def check(objects: Sequence[EncodedObject], context: EncodeContext, findings: Se
         GateRefused: with every fault found.
     """
     known = known_instances(objects, context)
-    masks = iter([one for one in findings if isinstance(one, Segmentation) and one.array.any()])
+    masks = [finding for finding in findings if isinstance(finding, Segmentation)]
     faults = list(uniqueness_faults(objects))
     for obj in objects:
-        mask = next(masks, None) if obj.kind == "seg" else None
+        mask = masks[obj.index] if masks and obj.ds.get("Modality") in _OF_MASKS else None
         faults += [f"{obj.kind}: {fault}" for fault in _faults(obj.ds, context, known, mask)]
         if obj.ds.get("Modality") == "SR":
             faults += [f"{obj.kind}: {fault}" for fault in outline_faults(obj.ds, findings, context)]
@@ -64,5 +68,8 @@ def _faults(
         yield from segmentation_faults(ds, frames)
         if mask is not None:
             yield from pixel_faults(ds, frames, mask, context)
+    yield from other_faults(ds)
+    if ds.get("Modality") == "RTSTRUCT":
+        yield from contour_faults(ds, mask, context)
     if ds.get("Modality") == "SR":
         yield from report_faults(ds, known)

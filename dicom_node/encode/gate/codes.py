@@ -13,17 +13,19 @@ SCHEMES = frozenset(
     {"SCT", "DCM", "UCUM", "LN", "RADLEX", "UMLS", "FMA", "RFC5646", "ISO639_2", "NCIt", "MA", "DC", "SRT"}
 )
 """Schemes that results use (PS3.16 section 8); private ones begin with 99."""
+_MANY = (0x52009230, 0x30060040)
+"""Per-frame functional groups and contours: thousands of items alike, which have checks of their own."""
 _OWN_UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "DimensionOrganizationUID", "TrackingUID")
 """UIDs made here, which must be well-formed (PS3.5 9.1); those of sources are repeated as they are."""
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
 
 def walk(ds: Dataset, path: str = "") -> Iterator[tuple[str, Dataset]]:
-    """Every data set within, itself first, with the path of keywords; frames of a multi-frame left out."""
+    """Every data set within, itself first, with the path of keywords; frames and contours left out."""
     yield path, ds
     for tag in list(ds.keys()):
         element = ds.get_item(tag)
-        if element.VR == "SQ" and tag != 0x52009230:
+        if element.VR == "SQ" and tag not in _MANY:
             for item in ds[tag].value or ():
                 yield from walk(item, f"{path}.{ds[tag].keyword}".lstrip("."))
 

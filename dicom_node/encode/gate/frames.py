@@ -17,7 +17,7 @@ from pydicom.filereader import read_dataset
 
 from dicom_node.encode.explicit import dataset_bytes
 
-_DERIVATION, _CONTENT, _POSITION, _SEGMENT = 0x00089124, 0x00209111, 0x00209113, 0x0062000A
+_DERIVATION, _FRAME_CONTENT, _POSITION, _SEGMENT = 0x00089124, 0x00209111, 0x00209113, 0x0062000A
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,25 @@ class FrameGroups:
 
 def frame_groups(ds: Dataset) -> list[FrameGroups]:
     """The groups of each frame, in order; empty where the object has none."""
-    if "PerFrameFunctionalGroupsSequence" not in ds:
-        return []
-    held: DataElement | RawDataElement = ds.get_item("PerFrameFunctionalGroupsSequence")
+    return list(_frames(_content(ds, "PerFrameFunctionalGroupsSequence")))
+
+
+def raw_items(ds: Dataset, keyword: str) -> Iterator[Dataset]:
+    """The items of a sequence, parsed one by one, without parsing the sequence in the data set itself."""
+    for item in _items(_content(ds, keyword)):
+        yield _dataset(item)
+
+
+def _content(ds: Dataset, keyword: str) -> bytes:
+    """The bytes of a sequence's items, as they will be sent."""
+    if keyword not in ds:
+        return b""
+    held: DataElement | RawDataElement = ds.get_item(keyword)
     if isinstance(held, RawDataElement):
-        return list(_frames(held.value or b""))
+        return held.value or b""
     alone = Dataset()
-    alone.PerFrameFunctionalGroupsSequence = held.value
-    (content,) = (value for _, value in _elements(dataset_bytes(alone)))
-    return list(_frames(content))
+    setattr(alone, keyword, held.value)
+    return next((value for _, value in _elements(dataset_bytes(alone))), b"")
 
 
 def _frames(content: bytes) -> Iterator[FrameGroups]:
@@ -61,7 +71,7 @@ def _frames(content: bytes) -> Iterator[FrameGroups]:
         yield FrameGroups(
             position=once(_POSITION, groups[_POSITION]) if _POSITION in groups else None,  # type: ignore[arg-type]  # _parse gives each tag its own type
             segment=once(_SEGMENT, groups[_SEGMENT]) if _SEGMENT in groups else None,  # type: ignore[arg-type]
-            indices=_indices(groups.get(_CONTENT, b"")),
+            indices=_indices(groups.get(_FRAME_CONTENT, b"")),
             sources=once(_DERIVATION, groups[_DERIVATION]) if _DERIVATION in groups else (),  # type: ignore[arg-type]
         )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
 
-_SEQUENCES_CHECKED_ELSEWHERE = ("PerFrameFunctionalGroupsSequence", "ContentSequence")
+_CHECKED_ELSEWHERE = ("PerFrameFunctionalGroupsSequence", "ContentSequence", "ContourSequence")
 
 
 @cache
@@ -18,18 +19,29 @@ def _tables() -> dict[str, Any]:
     return dict(json.loads(Path(__file__).with_name("iods.json").read_text()))
 
 
+@dataclass
+class _Rules:
+    """What a data set at one place must hold, and the rules of the sequences within."""
+
+    required: dict[str, str] = field(default_factory=dict)
+    within: dict[str, _Rules] = field(default_factory=dict)
+
+
 @cache
-def _rules(sop_class_uid: str) -> dict[str, dict[str, str]] | None:
-    """Keyword to type by path; top-level attributes only of modules that the IOD makes mandatory."""
+def _rules(sop_class_uid: str) -> _Rules | None:
+    """Keywords with their types; at the top those of modules alone that the IOD makes mandatory."""
     modules = _tables()["sop_classes"].get(sop_class_uid)
     if modules is None:
         return None
-    rules: dict[str, dict[str, str]] = {}
+    top = _Rules()
     for module, usage in modules.items():
         for path, attributes in _tables()["modules"].get(module, {}).items():
+            place = top
+            for keyword in path.split(".") if path else ():
+                place = place.within.setdefault(keyword, _Rules())
             if path or usage == "M":
-                rules.setdefault(path, {}).update(attributes)
-    return rules
+                place.required.update(attributes)
+    return top
 
 
 def iod_faults(ds: Dataset) -> Iterator[str]:
@@ -44,23 +56,17 @@ def iod_faults(ds: Dataset) -> Iterator[str]:
             yield f"{keyword} is missing: {why}"
 
 
-def _walk(ds: Dataset, path: str, rules: dict[str, dict[str, str]]) -> Iterator[str]:
-    for keyword, kind in rules.get(path, {}).items():
+def _walk(ds: Dataset, path: str, rules: _Rules) -> Iterator[str]:
+    for keyword, kind in rules.required.items():
         place = f"{path}.{keyword}".lstrip(".")
         if keyword not in ds:
             yield f"{place} is missing (type {kind})"
         elif kind == "1" and ds.get_item(keyword).value in (None, "", b"", []):
             yield f"{place} is empty (type 1)"
-    for keyword in {
-        name.removeprefix(f"{path}.".lstrip(".")).split(".")[0] for name in rules if _below(name, path)
-    }:
-        if keyword in ds and keyword not in _SEQUENCES_CHECKED_ELSEWHERE:
+    for keyword, within in rules.within.items():
+        if keyword in ds and keyword not in _CHECKED_ELSEWHERE:
             for item in ds[keyword].value or ():
-                yield from _walk(item, f"{path}.{keyword}".lstrip("."), rules)
-
-
-def _below(name: str, path: str) -> bool:
-    return name != path and (not path or name.startswith(f"{path}."))
+                yield from _walk(item, f"{path}.{keyword}".lstrip("."), within)
 
 
 def _several_samples(ds: Dataset) -> bool:

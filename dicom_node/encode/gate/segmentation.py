@@ -71,11 +71,11 @@ def pixel_faults(
 ) -> Iterator[str]:
     """Compares the frames' own pixels with what was found, at the positions that the frames state."""
     volume = volume_of(ds, context)
-    if (
-        volume is None
-        or ds.get("SegmentationType") != "BINARY"
-        or ds.file_meta.TransferSyntaxUID.is_compressed
-    ):
+    if volume is None or ds.file_meta.TransferSyntaxUID.is_compressed:
+        return
+    if ds.get("SegmentationType") == "LABELMAP":
+        yield from _label_faults(ds, frames, finding, slices_of(frames, volume))
+    if ds.get("SegmentationType") != "BINARY":
         return
     size = int(ds.Rows) * int(ds.Columns)
     packed = np.frombuffer(ds.PixelData, dtype=np.uint8)
@@ -92,6 +92,31 @@ def pixel_faults(
     shown = {(frame.segment, k) for frame, k in zip(frames, slices, strict=True)}
     if len(shown) != len(frames):
         yield "a segment has two frames at one position"
+
+
+def _label_faults(
+    ds: Dataset, frames: Sequence[FrameGroups], finding: Segmentation, slices: Sequence[int | None]
+) -> Iterator[str]:
+    kind = np.dtype("<u2" if ds.BitsAllocated == 16 else "u1")
+    size = int(ds.Rows) * int(ds.Columns)
+    values = np.frombuffer(ds.PixelData, dtype=kind)
+    if len(values) < size * len(frames):
+        yield "PixelData is shorter than its frames"
+        return
+    pixels = values[: size * len(frames)].reshape(len(frames), int(ds.Rows), int(ds.Columns))
+    described = {int(item.SegmentNumber) for item in ds.get("SegmentSequence") or ()}
+    if set(np.unique(pixels).tolist()) - described - {int(ds.get("PixelPaddingValue", 0))}:
+        yield "pixels have a value that is no segment's"
+    other = sum(
+        k is None or any(not _equal(frame == n, _expected(finding, n, k)) for n in described)
+        for frame, k in zip(pixels, slices, strict=True)
+    )
+    if other:
+        yield f"{other} frames hold other pixels than were found at their positions"
+
+
+def _equal(section: NDArray[np.bool_], expected: NDArray[np.bool_] | None) -> bool:
+    return expected is not None and bool(np.array_equal(section, expected))
 
 
 def _expected(finding: Segmentation, segment: int | None, k: int | None) -> NDArray[np.bool_] | None:

@@ -1,0 +1,61 @@
+"""What every measurement group holds alike: tracking, algorithm, and numbers with their doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydicom import Dataset
+
+from dicom_node.encode.content import (
+    CONCEPT_MODIFIER,
+    OBSERVATION_CONTEXT,
+    coded,
+    dcm,
+    number,
+    text,
+    uid_reference,
+)
+from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.uids import tracking_uid
+from dicom_node.findings import Measurement
+
+GROUP = dcm("125007", "Measurement Group")
+_COMMENT = dcm("121106", "Comment")
+
+
+def tracking_items(tracking_id: str, context: EncodeContext) -> list[Dataset]:
+    """Tracking identifier and UID: the same from study to study for the same finding."""
+    return [
+        text(dcm("112039", "Tracking Identifier"), tracking_id, OBSERVATION_CONTEXT),
+        uid_reference(
+            dcm("112040", "Tracking Unique Identifier"),
+            tracking_uid(context, tracking_id),
+            OBSERVATION_CONTEXT,
+        ),
+    ]
+
+
+def algorithm_items(context: EncodeContext) -> list[Dataset]:
+    """TID 4019 "Algorithm Identification"."""
+    algorithm = context.algorithm
+    return [
+        coded(dcm("111000", "Algorithm Family"), algorithm.family, CONCEPT_MODIFIER),
+        text(dcm("111001", "Algorithm Name"), algorithm.name, CONCEPT_MODIFIER),
+        text(dcm("111003", "Algorithm Version"), algorithm.version, CONCEPT_MODIFIER),
+        *(
+            text(dcm("111002", "Algorithm Parameters"), f"{name}={value}", CONCEPT_MODIFIER)
+            for name, value in algorithm.parameters
+        ),
+    ]
+
+
+def number_items(measurements: Iterable[Measurement]) -> list[Dataset]:
+    """A NUM for each measurement; the doubt of one follows it as a text, for the radiologist to read."""
+    items = []
+    for each in measurements:
+        modifiers = (
+            [coded(dcm("121401", "Derivation"), each.derivation, CONCEPT_MODIFIER)] if each.derivation else []
+        )
+        items.append(number(each.name, each.value, each.unit, each.digits, children=modifiers))
+    doubts = dict.fromkeys(f"{each.name.meaning}: {each.doubt}" for each in measurements if each.doubt)
+    return items + [text(_COMMENT, doubt) for doubt in doubts]
