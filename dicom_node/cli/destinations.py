@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from pydicom.uid import UID
 from rich.table import Table
 
 from dicom_node import log
 from dicom_node.cli.common import CONFIG, ConfigOption, console, told
 from dicom_node.config import DestinationConfig, load
+from dicom_node.deliver.contexts import sop_class_name
 from dicom_node.deliver.probe import (
     OUTPUT_CLASSES,
     RESULT_CLASSES,
@@ -68,29 +68,37 @@ def _test(name: str, destination: DestinationConfig, ae_title: str) -> bool:
     for line in _explanations(abilities):
         console.print(f"  {line}", markup=False, highlight=False)
     console.print(_forms(abilities))
-    refused = [output for output in destination.outputs if not abilities.takes(output)]
-    for output in refused:
-        kind = " or ".join(UID(uid).name for uid in OUTPUT_CLASSES[output])
-        console.print(
-            f"  {output} is in `outputs`, but it takes no {kind} as we write it: "
-            f"allow it there, or take {output} out",
-            style="red",
-            markup=False,
-            highlight=False,
+    return _agrees(destination, abilities)
+
+
+def _agrees(destination: DestinationConfig, abilities: Abilities) -> bool:
+    """Tells where conf.yaml wants what the destination does not offer."""
+    troubles = [
+        f"{output} is in `outputs`, but it takes no {_kinds(output)} as we write it: "
+        f"allow it there, or take {output} out"
+        for output in destination.outputs
+        if not abilities.takes(output)
+    ]
+    if destination.confirm and not abilities.lists:
+        troubles.append(
+            "`confirm` is set, but it offers no C-FIND to us: allow it there, or take `confirm` out"
         )
-    return not refused
+    for trouble in troubles:
+        console.print(f"  {trouble}", style="red", markup=False, highlight=False)
+    return not troubles
+
+
+def _kinds(output: str) -> str:
+    return " or ".join(sop_class_name(uid) for uid in OUTPUT_CLASSES[output])
 
 
 def _explanations(abilities: Abilities) -> list[str]:
-    echo, commitment = abilities.echo_seconds, abilities.storage_commitment
+    echo = abilities.echo_seconds
+    finds = "offered; with `confirm: true` an object counts as delivered when it is listed"
     return [
         "C-ECHO: not offered" if echo is None else f"C-ECHO: answered after {echo * 1000:.0f} ms",
-        "storage commitment: "
-        + (
-            "offered"
-            if commitment
-            else "not offered; that it answered 0000 is all it says of an object's safety"
-        ),
+        f"C-FIND: {finds}" if abilities.lists else "C-FIND: not offered; `confirm` can't be used",
+        "storage commitment: " + ("offered" if abilities.storage_commitment else "not offered"),
     ]
 
 
@@ -99,5 +107,5 @@ def _forms(abilities: Abilities) -> Table:
     table = Table("kind of result", *(short_name(syntax) for syntax in RESULT_SYNTAXES))
     for sop_class in RESULT_CLASSES:
         marks = ("yes" if (sop_class, syntax) in abilities.forms else "-" for syntax in RESULT_SYNTAXES)
-        table.add_row(UID(sop_class).name.removesuffix(" Storage"), *marks)
+        table.add_row(sop_class_name(sop_class).removesuffix(" Storage"), *marks)
     return table

@@ -20,6 +20,15 @@ TRANSCODABLE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _UNCOMPRESSED = (*TRANSCODABLE, DeflatedExplicitVRLittleEndian)
 
 
+LABEL_MAP = UID("1.2.840.10008.5.1.4.1.1.66.7")
+"""Label Map Segmentation Storage, which pydicom does not name yet."""
+
+
+def sop_class_name(sop_class_uid: str) -> str:
+    """The standard's name of a storage SOP class, or the UID where it has none."""
+    return "Label Map Segmentation Storage" if sop_class_uid == LABEL_MAP else UID(sop_class_uid).name
+
+
 class Form(NamedTuple):
     """What a peer must accept to take a file as it is."""
 

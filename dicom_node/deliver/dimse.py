@@ -18,7 +18,7 @@ from pynetdicom.presentation import PresentationContext
 
 from dicom_node.association import Association, NothingAccepted, associate, name_of
 from dicom_node.config.models import DestinationConfig
-from dicom_node.deliver.contexts import Form, batches, chosen_context
+from dicom_node.deliver.contexts import Form, batches, chosen_context, sop_class_name
 from dicom_node.deliver.outcomes import answered, failed
 from dicom_node.errors import BadInput, NodeError, Transient
 from dicom_node.records import Delivery, DeliveryOutcome
@@ -145,7 +145,7 @@ def _store(assoc: Association, parcel: _Parcel, destination: DestinationConfig) 
 
 
 def _not_accepted(parcel: _Parcel, destination: DestinationConfig) -> DeliveryOutcome:
-    sop_class, syntax = (UID(uid).name for uid in parcel.form)
+    sop_class, syntax = sop_class_name(parcel.form.sop_class_uid), UID(parcel.form.transfer_syntax_uid).name
     return DeliveryOutcome(
         parcel.delivery.id,
         f"{name_of(destination)} does not accept {sop_class} as {syntax}; "

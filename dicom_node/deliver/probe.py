@@ -32,12 +32,11 @@ from pydicom.uid import (
 from pynetdicom.presentation import build_context
 
 from dicom_node.association import MAX_CONTEXTS, NothingAccepted, Peer, associate
-from dicom_node.deliver.contexts import TRANSCODABLE, Form
+from dicom_node.association.find import MODELS
+from dicom_node.deliver.contexts import LABEL_MAP, TRANSCODABLE, Form
 from dicom_node.deliver.status import meaning
 from dicom_node.errors import PeerRefused
 
-LABEL_MAP = UID("1.2.840.10008.5.1.4.1.1.66.7")
-"""Label Map Segmentation Storage, which pydicom does not name yet."""
 RESULT_CLASSES = (
     SegmentationStorage,
     LABEL_MAP,
@@ -91,6 +90,8 @@ class Abilities:
     """SOP class and transfer syntax of each form that it takes."""
     storage_commitment: bool
     """It offers the Storage Commitment Push Model (PS3.4 annex J)."""
+    lists: bool
+    """It offers C-FIND, so that `confirm` can ask for what it holds."""
     echo_seconds: float | None
     """How long a C-ECHO took, the association included; None: it does not offer C-ECHO."""
 
@@ -147,12 +148,14 @@ def short_name(transfer_syntax_uid: str) -> str:
 def probe(peer: Peer, calling_ae_title: str) -> Abilities:
     """All that a destination can do for us. Raises what `accepted_contexts` raises."""
     forms = accepted_contexts(peer, calling_ae_title)
-    offered = accepted_contexts(
-        peer, calling_ae_title, [VERIFICATION, STORAGE_COMMITMENT], [ImplicitVRLittleEndian]
-    )
-    verifies = Form(VERIFICATION, ImplicitVRLittleEndian) in offered
+    services = [VERIFICATION, STORAGE_COMMITMENT, *MODELS]
+    offered = {
+        form.sop_class_uid
+        for form in accepted_contexts(peer, calling_ae_title, services, [ImplicitVRLittleEndian])
+    }
     return Abilities(
         forms=forms,
-        storage_commitment=Form(STORAGE_COMMITMENT, ImplicitVRLittleEndian) in offered,
-        echo_seconds=echo(peer, calling_ae_title) if verifies else None,
+        storage_commitment=STORAGE_COMMITMENT in offered,
+        lists=not offered.isdisjoint(MODELS),
+        echo_seconds=echo(peer, calling_ae_title) if VERIFICATION in offered else None,
     )

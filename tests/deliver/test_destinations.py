@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from dicom_node.cli.destinations import destinations
 from dicom_node.config import load
-from dicom_node.deliver.contexts import Form
-from dicom_node.deliver.probe import LABEL_MAP, accepted_contexts, echo, probe
+from dicom_node.deliver.contexts import LABEL_MAP, Form
+from dicom_node.deliver.probe import accepted_contexts, echo, probe
 from dicom_node.errors import ConfigError, PeerRefused, PeerUnavailable
 from tests.deliver.objects import destination
 from tests.deliver.scps import PICTURES_ONLY, picky_storescp, scp
@@ -34,6 +34,7 @@ def test_orthanc_takes_everything_and_commits(tmp_path: Path) -> None:
         for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless):
             assert Form(sop_class, syntax) in abilities.forms
     assert abilities.storage_commitment
+    assert abilities.lists
     assert abilities.echo_seconds is not None
     assert 0 < abilities.echo_seconds < 5
     assert all(abilities.takes(output) for output in ("seg", "sr", "sc"))
@@ -52,6 +53,7 @@ def test_a_peer_of_pictures_alone_is_seen_through(tmp_path: Path) -> None:
     assert abilities.takes("sc")
     assert not abilities.takes("seg")
     assert not abilities.storage_commitment
+    assert not abilities.lists
     assert abilities.echo_seconds is None
 
 
@@ -85,7 +87,11 @@ def test_the_command_explains_each_destination(tmp_path: Path) -> None:
         Orthanc(tmp_path / "pacs") as pacs,
         picky_storescp(tmp_path / "received", "-xf", str(profile), "PicturesOnly") as (port, _process),
     ):
-        peers = line("pacs", pacs.dicom_port) + line("pictures", port) + line("gone", free_port())
+        peers = (
+            line("pacs", pacs.dicom_port)
+            + line("pictures", port).replace("}", ", confirm: true}")
+            + line("gone", free_port())
+        )
         good, all_of_them = run(tmp_path, peers, "pacs"), run(tmp_path, peers)
     assert good.exit_code == 0
     assert "storage commitment: offered" in good.output
@@ -94,6 +100,7 @@ def test_the_command_explains_each_destination(tmp_path: Path) -> None:
     assert "connection refused" in all_of_them.output
     assert "seg is in `outputs`, but it takes no Segmentation Storage" in all_of_them.output
     assert "C-ECHO: not offered" in all_of_them.output
+    assert "`confirm` is set, but it offers no C-FIND" in all_of_them.output
 
 
 def test_a_name_that_is_not_configured(tmp_path: Path) -> None:
