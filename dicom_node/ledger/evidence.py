@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, func, insert, or_, select, update
 
 from dicom_node.ledger.database import Database
-from dicom_node.ledger.habits import past, pauses, returns
+from dicom_node.ledger.habits import past, pauses, promised
 from dicom_node.ledger.tables import (
     AssociationRow,
     CommitmentRow,
@@ -37,7 +37,7 @@ class Held:
         fields: `headers.slice_fields` of each instance.
         associations: each that brought images of it, by start.
         sender_open: a sender of its images has an association open.
-        committed, performed, counts, pauses, returns: see `records.Evidence`.
+        committed, performed, counts, pauses, promised: see `records.Evidence`.
     """
 
     series_instance_uid: str
@@ -51,7 +51,7 @@ class Held:
     performed: bool
     counts: tuple[SourceCount, ...] = ()
     pauses: tuple[float, ...] = ()
-    returns: tuple[float, ...] = ()
+    promised: str = ""
 
 
 class Holdings:
@@ -90,7 +90,8 @@ class Holdings:
             ).all()
             uids = {row.sop_instance_uid for row in images}
             associations = _associations(conn, series_instance_uid)
-            images_before = past(conn, {a.calling_ae_title for a in associations}, series_instance_uid)
+            senders = {one.calling_ae_title for one in associations}
+            before = past(conn, senders, series_instance_uid)
             return Held(
                 series_instance_uid=series_instance_uid,
                 revision=series.revision,
@@ -98,12 +99,12 @@ class Holdings:
                 last_image_at=series.last_image_at,
                 fields=tuple(row.fields for row in images),
                 associations=associations,
-                sender_open=_sender_open(conn, {a.calling_ae_title for a in associations}),
+                sender_open=_sender_open(conn, senders),
                 committed=_committed(conn, uids, series.first_image_at),
                 performed=_performed(conn, series_instance_uid, uids),
                 counts=_counts(conn, series_instance_uid),
-                pauses=pauses(images_before),
-                returns=returns(images_before),
+                pauses=pauses(before),
+                promised=promised(conn, senders, before),
             )
 
     def to_count(self, calling_ae_title: str, before: datetime, limit: int = 10) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A sender's habits, from its recent past: how long it pauses in a series, and when it comes back."""
+"""A sender's habits, from its recent past: how its series come in pieces, and how it proves them complete."""
 
 from __future__ import annotations
 
@@ -7,30 +7,45 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from dicom_node.ledger.tables import AssociationRow, InstanceRow
+from dicom_node.ledger.tables import (
+    AssociationRow,
+    CommitmentRow,
+    InstanceRow,
+    PerformedStepRow,
+    SeriesRow,
+    SourceCountRow,
+)
+from dicom_node.records import SeriesState
 
-ASSOCIATIONS = 50
+ASSOCIATIONS = 200
 """How many of a sender's latest associations are its recent past."""
-IMAGES = 2000
-"""How many of their images are looked at."""
+RELIABLE = 5
+"""A sender that proved each of at least this many past series complete is relied upon to do so again."""
+REQUESTS = 200
+"""How many of its latest commitment requests and procedure steps are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
-    """One image of the past: of which series, in which association, when, and when that ended."""
+class Piece:
+    """What one association brought of one past series.
+
+    Attributes:
+        ended_at: when the association ended; None: it is open.
+        sop_instance_uid: one of its images.
+    """
 
     series_instance_uid: str
-    received_at: datetime
-    association_id: str
+    first_at: datetime
     ended_at: datetime | None
+    sop_instance_uid: str
 
 
-def past(conn: Connection, calling_ae_titles: set[str], but: str) -> list[Came]:
-    """Images that these senders brought lately, by series and time; those of one series left out."""
+def past(conn: Connection, calling_ae_titles: set[str], but: str) -> list[list[Piece]]:
+    """Past complete series of these senders, each as its pieces in order; one series left out."""
     latest = (
-        select(AssociationRow.id)
+        select(AssociationRow.id, AssociationRow.ended_at)
         .where(AssociationRow.calling_ae_title.in_(calling_ae_titles))
         .order_by(AssociationRow.started_at.desc())
         .limit(ASSOCIATIONS)
@@ -39,35 +54,69 @@ def past(conn: Connection, calling_ae_titles: set[str], but: str) -> list[Came]:
     rows = conn.execute(
         select(
             InstanceRow.series_instance_uid,
-            InstanceRow.received_at,
-            InstanceRow.association_id,
-            AssociationRow.ended_at,
+            func.min(InstanceRow.received_at).label("first_at"),
+            latest.c.ended_at,
+            func.min(InstanceRow.sop_instance_uid),
         )
         .join(latest, latest.c.id == InstanceRow.association_id)
-        .join(AssociationRow, AssociationRow.id == InstanceRow.association_id)
-        .where(InstanceRow.series_instance_uid != but)
-        .limit(IMAGES)
+        .join(SeriesRow, SeriesRow.series_instance_uid == InstanceRow.series_instance_uid)
+        .where(SeriesRow.state == SeriesState.COMPLETE, InstanceRow.series_instance_uid != but)
+        .group_by(InstanceRow.series_instance_uid, latest.c.id, latest.c.ended_at)
+        .order_by(InstanceRow.series_instance_uid, func.min(InstanceRow.received_at))
     )
-    return sorted((Came(*row) for row in rows), key=lambda one: (one.series_instance_uid, one.received_at))
+    pieces = [Piece(*row) for row in rows]
+    return [list(group) for _series, group in groupby(pieces, key=lambda one: one.series_instance_uid)]
 
 
-def pauses(images: Sequence[Came]) -> tuple[float, ...]:
-    """Seconds between one image of a series and the next."""
-    return tuple(
-        (later.received_at - earlier.received_at).total_seconds() for earlier, later in _neighbours(images)
+def pauses(series: Sequence[Sequence[Piece]]) -> tuple[float, ...]:
+    """For each past series, the longest time in seconds without it, though more was to come; 0: none."""
+    return tuple(max(_gaps(pieces), default=0.0) for pieces in series)
+
+
+def _gaps(pieces: Sequence[Piece]) -> Iterator[float]:
+    """Seconds from the end of all associations that had brought some to the next one's first image."""
+    ended: datetime | None = None
+    for earlier, later in pairwise(pieces):
+        if earlier.ended_at is None:
+            return
+        ended = earlier.ended_at if ended is None else max(ended, earlier.ended_at)
+        if later.first_at > ended:
+            yield (later.first_at - ended).total_seconds()
+
+
+def promised(conn: Connection, calling_ae_titles: set[str], series: Sequence[Sequence[Piece]]) -> str:
+    """The proof that these senders gave for every past series; empty: none, or too little past."""
+    if len(series) < RELIABLE:
+        return ""
+    committed = _committed(conn, calling_ae_titles)
+    if all(any(piece.sop_instance_uid in committed for piece in pieces) for pieces in series):
+        return "commitment"
+    uids = {pieces[0].series_instance_uid for pieces in series}
+    if uids <= _performed(conn, calling_ae_titles):
+        return "mpps"
+    counted = select(SourceCountRow.series_instance_uid).where(SourceCountRow.series_instance_uid.in_(uids))
+    return "count" if uids <= set(conn.execute(counted).scalars()) else ""
+
+
+def _committed(conn: Connection, calling_ae_titles: set[str]) -> set[str]:
+    """SOP Instance UIDs of these senders' latest commitment requests."""
+    rows = conn.execute(
+        select(CommitmentRow.sop_instance_uids)
+        .where(CommitmentRow.calling_ae_title.in_(calling_ae_titles))
+        .order_by(CommitmentRow.at.desc())
+        .limit(REQUESTS)
     )
+    return {uid for row in rows for uid in row.sop_instance_uids}
 
 
-def returns(images: Sequence[Came]) -> tuple[float, ...]:
-    """Seconds from the end of one association to the next image of the same series in another."""
-    return tuple(
-        (later.received_at - earlier.ended_at).total_seconds()
-        for earlier, later in _neighbours(images)
-        if earlier.ended_at is not None and earlier.ended_at < later.received_at
+def _performed(conn: Connection, calling_ae_titles: set[str]) -> set[str]:
+    """Series Instance UIDs of these senders' latest completed procedure steps."""
+    rows = conn.execute(
+        select(PerformedStepRow.series)
+        .where(
+            PerformedStepRow.calling_ae_title.in_(calling_ae_titles), PerformedStepRow.status == "COMPLETED"
+        )
+        .order_by(PerformedStepRow.at.desc())
+        .limit(REQUESTS)
     )
-
-
-def _neighbours(images: Sequence[Came]) -> Iterator[tuple[Came, Came]]:
-    """Pairs of images that came one after the other in a series."""
-    for _series, group in groupby(images, key=lambda one: one.series_instance_uid):
-        yield from pairwise(group)
+    return {uid for row in rows for uid in row.series}

@@ -49,7 +49,7 @@ def evidence(held: Held) -> Evidence:
         performed=held.performed,
         counts=held.counts,
         pauses=held.pauses,
-        returns=held.returns,
+        promised=held.promised,
         reopened=held.revision > 1,
     )
 

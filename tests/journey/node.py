@@ -111,9 +111,9 @@ class RunningNode:
         """Waits until `ready(views)` is true."""
         ledger = self.ledger
         try:
-            wait_until(
-                lambda: bool(ready(ledger.views)), seconds=seconds, what=f"{what}; log: {self.log[-2000:]}"
-            )
+            wait_until(lambda: bool(ready(ledger.views)), seconds=seconds, what=what)
+        except TimeoutError as late:
+            raise TimeoutError(f"{late}; log: {self.log[-3000:]}") from None
         finally:
             ledger.close()
 

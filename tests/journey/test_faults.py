@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pydicom
 import pytest
 
@@ -238,7 +239,7 @@ def test_a_dead_receiver_is_started_again_and_its_series_still_runs(
 def _other(node: RunningNode, pid: int) -> bool:
     try:
         return node.role("receiver").pid != pid
-    except LookupError:
+    except (LookupError, psutil.Error):
         return False
 
 

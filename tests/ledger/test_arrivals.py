@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dicom_node.ledger import Ledger
+from dicom_node.ledger import Held, Ledger
 from dicom_node.records import (
     AssociationOutcome,
     PerformedStep,
@@ -126,29 +126,60 @@ def test_a_waiting_verdict_is_looked_at_again_in_time(ledger: Ledger) -> None:
     assert ledger.holdings.due(at(5)) == [SERIES], "a new image makes it due at once"
 
 
-def test_a_senders_past_pauses_and_returns_are_known(ledger: Ledger) -> None:
-    opened(ledger, assoc("a1"))
-    arrive(ledger, [image(n, "1.9", received=n * 2.0) for n in range(1, 4)])
-    closed(ledger, assoc("a1", ended=7))
-    opened(ledger, assoc("a2", started=20))
-    arrive(ledger, [image(4, "1.9", received=21.0, association="a2")])
-    closed(ledger, assoc("a2", started=20, ended=22))
-    opened(ledger, assoc("a3", started=30))
-    arrive(ledger, [image(1, received=31.0, association="a3")])
-    held = ledger.holdings.held(SERIES)
-    assert held is not None
-    assert sorted(held.pauses) == [2.0, 2.0, 15.0]
-    assert held.returns == (14.0,), "from the release at 7 s to the next image at 21 s"
+def past_series(
+    ledger: Ledger, series: str, pieces: list[tuple[str, float, float]], sender: str = "CT1"
+) -> None:
+    """A complete series that came in pieces: association, when it began, when it ended."""
+    for number, (name, began, ended) in enumerate(pieces, 1):
+        opened(ledger, assoc(name, sender, began))
+        arrive(ledger, [image(number, series, received=began + 1, association=name)])
+        closed(ledger, assoc(name, sender, began, ended))
+    ledger.work.complete(series, 1, Verdict(True, "quiet", "quiet"), [], at(900))
 
 
-def test_another_senders_past_says_nothing(ledger: Ledger) -> None:
-    opened(ledger, assoc("a1", sender="MR1"))
-    arrive(ledger, [image(n, "1.9", received=n) for n in range(1, 4)])
-    opened(ledger, assoc("a2", started=30))
-    arrive(ledger, [image(1, received=31.0, association="a2")])
+def this_series(ledger: Ledger) -> Held:
+    opened(ledger, assoc("now", started=1000))
+    arrive(ledger, [image(1, received=1001, association="now")])
     held = ledger.holdings.held(SERIES)
     assert held is not None
-    assert held.pauses == held.returns == ()
+    return held
+
+
+def test_how_a_senders_series_came_in_pieces_is_known(ledger: Ledger) -> None:
+    past_series(ledger, "1.9", [("a1", 0, 7), ("a2", 20, 22)])
+    past_series(ledger, "1.8", [("b1", 30, 40)])
+    past_series(ledger, "1.7", [("c1", 50, 90), ("c2", 60, 62), ("c3", 100, 101)])
+    past_series(ledger, "1.6", [("d1", 0, 5), ("d2", 500, 505)], sender="MR1")
+    assert sorted(this_series(ledger).pauses) == [0.0, 11.0, 14.0], (
+        "from 90, when all had been released, to 101; from 7 to 21; and another sender's past says nothing"
+    )
+
+
+@pytest.mark.parametrize(("proven", "promise"), [(5, "commitment"), (4, "")])
+def test_a_sender_that_always_asks_for_commitment_is_waited_for(
+    ledger: Ledger, proven: int, promise: str
+) -> None:
+    for number in range(5):
+        past_series(ledger, f"1.9.{number}", [(f"a{number}", number * 10, number * 10 + 5)])
+        if number < proven:
+            request = StorageCommitment(
+                at(number), "CT1", f"1.8.{number}", (f"1.9.{number}.1",), f"a{number}"
+            )
+            ledger.arrivals.apply([ReceiverEvent("commitment", commitment=request)], {}, at(number))
+    assert this_series(ledger).promised == promise
+
+
+def test_a_sender_that_always_reports_its_steps_is_waited_for(ledger: Ledger) -> None:
+    for number in range(5):
+        series = f"1.9.{number}"
+        past_series(ledger, series, [(f"a{number}", number * 10, number * 10 + 5)])
+        step = PerformedStep(at(number), "CT1", f"1.8.{number}", "COMPLETED", {series: (f"{series}.1",)})
+        ledger.arrivals.apply([ReceiverEvent("mpps", step=step)], {}, at(number))
+    assert this_series(ledger).promised == "mpps"
+
+
+def test_a_sender_without_a_past_promises_nothing(ledger: Ledger) -> None:
+    assert this_series(ledger).promised == ""
 
 
 def test_what_a_source_counts_is_evidence_and_wakes_the_series(ledger: Ledger) -> None:
