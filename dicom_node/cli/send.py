@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID, MediaStorageDirectoryStorage
@@ -17,8 +18,16 @@ from rich.table import Table
 from dicom_node import log
 from dicom_node.cli.common import console
 from dicom_node.config.models import DestinationConfig
+from dicom_node.config.types import AETitle
 from dicom_node.deliver import send as deliver
 from dicom_node.records import Delivery, DeliveryOutcome
+
+
+def _title(value: str) -> str:
+    try:
+        return TypeAdapter(AETitle).validate_python(value)
+    except ValidationError:
+        raise typer.BadParameter("an AE title has 1 to 16 ASCII characters, and no backslash") from None
 
 
 class Found(NamedTuple):
@@ -31,8 +40,8 @@ class Found(NamedTuple):
 def send(
     folder: Annotated[Path, typer.Argument(exists=True, help="A folder, searched throughout, or one file.")],
     peer: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Whom to send to.")],
-    ae_title: Annotated[str, typer.Option(help="Our AE title.")] = "DICOMNODE",
-    called: Annotated[str, typer.Option(help="The peer's AE title.")] = "ANY-SCP",
+    ae_title: Annotated[str, typer.Option(help="Our AE title.", callback=_title)] = "DICOMNODE",
+    called: Annotated[str, typer.Option(help="The peer's AE title.", callback=_title)] = "ANY-SCP",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for each answer.")] = 30.0,
 ) -> None:
     """Send a folder's DICOM files to a peer by C-STORE."""

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -319,6 +320,20 @@ def test_a_file_that_is_missing_or_no_dicom_fails_alone(spool: Path) -> None:
     assert not any(outcome.transient for outcome in outcomes)
     assert "missing from the spool" in str(outcomes[0].error)
     assert "no DICOM file meta information" in str(outcomes[1].error)
+
+
+def test_a_large_object_is_never_held_in_memory(spool: Path, tmp_path: Path) -> None:
+    large = write_object(spool, pixels=8000)
+    with picky_storescp(tmp_path / "received", "+B") as (port, _process):
+        tracemalloc.start()
+        try:
+            (outcome,) = deliver([large], destination(port, timeout=20), spool)
+            _now, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert outcome.error is None
+    assert (spool / large.path).stat().st_size > 60e6
+    assert peak < 8e6
 
 
 def test_nothing_to_send_opens_no_association(spool: Path) -> None:

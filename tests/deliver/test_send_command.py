@@ -85,6 +85,13 @@ def test_an_address_that_is_none_is_explained(folder: Path, peer: str) -> None:
     assert "HOST:PORT" in result.output
 
 
+@pytest.mark.parametrize("option", ["--called", "--ae-title"])
+def test_an_ae_title_that_is_none_is_explained(folder: Path, option: str) -> None:
+    result = run(folder, "127.0.0.1:104", option, "A-TITLE-OF-MORE-THAN-16")
+    assert result.exit_code == 2
+    assert "16 ASCII characters" in result.output
+
+
 def test_a_dicomdir_is_left_out(shared_data: Path, tmp_path: Path) -> None:
     shutil.copy(next((shared_data / "dicomdir").rglob("DICOMDIR")), tmp_path)
     result = run(tmp_path, "127.0.0.1:104")

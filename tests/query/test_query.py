@@ -107,6 +107,13 @@ def test_orthanc_says_how_many_images_each_series_has(pacs: Orthanc) -> None:
     assert counts == {SERIES["now"]: 5, SERIES["now mr"]: 2}
 
 
+def test_every_answer_counts_every_time(images: Path, tmp_path: Path) -> None:
+    with archive(tmp_path, images, free_port()) as port:
+        for _time in range(40):
+            counts = count_instances(peer(port), "NODE", CURRENT)
+            assert counts == {SERIES["now"]: 5, SERIES["now mr"]: 2}
+
+
 def test_a_study_that_the_source_does_not_hold_counts_nothing(pacs: Orthanc) -> None:
     assert count_instances(peer(pacs.dicom_port), "NODE", generate_uid()) == {}
 
