@@ -75,7 +75,7 @@ _SLICE_TAGS = tuple(
 )
 _GROUPS = (Tag("SharedFunctionalGroupsSequence"), Tag("PerFrameFunctionalGroupsSequence"))
 _NOT_LIFTED = ("Referenced", "Derivation")
-"""Functional groups that speak of other images, by how their keywords begin."""
+"""Functional groups that speak of other images, by how their keywords begin; private ones may, too."""
 _KNOWN = tuple(Tag(name) for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Modality"))
 
 
@@ -161,7 +161,8 @@ def _functional_groups(ds: Dataset, tag: int) -> Iterator[Dataset]:
     try:
         item = ds[tag].value[0] if tag in ds else Dataset()
         for group in item:
-            if group.VR == "SQ" and group.value and not group.keyword.startswith(_NOT_LIFTED):
+            of_images = group.tag.is_private or group.keyword.startswith(_NOT_LIFTED)
+            if group.VR == "SQ" and group.value and not of_images:
                 yield group.value[0]
     except ODD_VALUES as error:
         _raise_if_of_file_system(error)

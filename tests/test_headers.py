@@ -94,6 +94,7 @@ def test_an_enhanced_object_reads_like_a_single_frame_one(shared_data: Path) -> 
     assert len(header["ImageOrientationPatient"]) == 6
     assert header["PixelSpacing"][0] > 0
     assert "PerFrameFunctionalGroupsSequence" not in header
+    assert header["SOPInstanceUID"] == read_header(path).SOPInstanceUID
 
 
 def test_every_real_file_gives_json_or_bad_input(shared_data: Path) -> None:

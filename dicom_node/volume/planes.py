@@ -181,7 +181,7 @@ def _frames(ds: Dataset) -> list[_Attributes]:
 
 def _groups(items: Sequence[Dataset]) -> list[Dataset]:
     """Returns the data sets in which the attributes of functional groups stand (PS3.3 C.7.6.16)."""
-    groups = [element for element in items[0] if element.VR == "SQ" and element.value]
+    groups = [e for e in items[0] if e.VR == "SQ" and e.value and not e.tag.is_private]
     return [group.value[0] for group in groups if not group.keyword.startswith(("Referenced", "Derivation"))]
 
 
