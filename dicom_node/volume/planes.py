@@ -268,7 +268,8 @@ def _place(header: _Attributes, number: int | None) -> tuple[tuple[float, ...] |
 
 def _scale(header: _Attributes) -> tuple[float, float, str]:
     """Slope, intercept and unit: a real world value map that names a unit, else the modality's rescale."""
-    for item in header.get("RealWorldValueMappingSequence") or ():
+    # in an enhanced object the map's attributes stand among the functional groups'
+    for item in header.get("RealWorldValueMappingSequence") or [header]:
         codes = item.get("MeasurementUnitsCodeSequence")
         unit = str(codes[0].get("CodeValue", "")) if codes else ""
         slope = item.get("RealWorldValueSlope")
