@@ -154,7 +154,11 @@ def networks(quick: bool) -> Iterator[tuple[str, Callable[[], Any]]]:
             vocab_size=32000,
         )
         vision = hf.CLIPVisionConfig(
-            hidden_size=wide // 2, num_hidden_layers=layers, image_size=336, patch_size=14
+            hidden_size=wide // 2,
+            num_hidden_layers=layers,
+            num_attention_heads=wide // 64,
+            image_size=336,
+            patch_size=14,
         )
         config = hf.LlavaConfig(vision_config=vision, text_config=text, image_token_index=31999)
         ids = torch.randint(0, 31000, (1, 700))

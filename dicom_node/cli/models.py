@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from rich.table import Table
 from dicom_node.cli.common import CONFIG, ConfigOption, console, errors, told
 from dicom_node.config import load, resolve
 from dicom_node.errors import ModelUnavailable, NodeError
-from dicom_node.models import STORE_VARIABLE, ModelStore, store_root
+from dicom_node.models import STORE_VARIABLE, ModelStore, store_root, use_store
 from dicom_node.models.pull import pull as pull_model
 from dicom_node.models.store import model_files, pickles, read_manifest
 from dicom_node.models.store import verify as verify_files
@@ -154,7 +153,7 @@ def compare(
 
     with told():
         site = load(config, pipelines=False)
-        os.environ.setdefault(STORE_VARIABLE, str(site.node.data / "models"))
+        use_store(site.node.data)
         if pipeline not in site.pipelines or "precision" not in site.pipelines[pipeline].options:
             raise ModelUnavailable(f"{config} names no pipeline {pipeline!r} with an option precision")
         configured = site.pipelines[pipeline]
@@ -189,7 +188,7 @@ def warm(
 
     with told():
         site = load(config, pipelines=False)
-        os.environ.setdefault(STORE_VARIABLE, str(site.node.data / "models"))
+        use_store(site.node.data)
         faults = 0
         for name in pipelines or list(site.pipelines):
             if name not in site.pipelines:

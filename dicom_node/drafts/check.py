@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from dicom_node.drafts.facts import Fact, Phrase
 from dicom_node.drafts.parse import Kind, Token, tokens
-from dicom_node.drafts.words import MODALITIES, UNITS
+from dicom_node.drafts.words import MODALITIES, SIDES, UNITS
 
 COARSEST = 0.05
 """Largest relative error of a number that is rounded further than its fact's digits."""
@@ -53,7 +53,7 @@ class _Carried:
     """What a claim takes over from the one before it."""
 
     structures: tuple[Phrase, ...] = ()
-    side: str = ""
+    sides: list[str] = field(default_factory=lambda: [""])
     measures: tuple[Phrase, ...] = ()
     negated: bool = False
     pending_sides: list[str] = field(default_factory=list)
@@ -108,30 +108,31 @@ def _parts(pieces: Sequence[Token]) -> Iterable[list[Token]]:
 
 
 def _claims_of(part: list[Token], carried: _Carried) -> Iterable[Claim]:
-    """Yields the claims of one part (one for each side that "left and right" names), and carries on."""
+    """Yields the claims of one part, one for each side that "both" or "left and right" names."""
     kinds = {piece.kind for piece in part}
     if not kinds & {"number", "structure", "measure", "answer", "side", "negation"}:
         return
-    sides = list(dict.fromkeys(piece.text for piece in part if piece.kind == "side"))
-    if len(sides) > 1:
+    words = dict.fromkeys(piece.text for piece in part if piece.kind == "side")
+    if len(words) > 1:
         raise _UnsupportedError("one claim names both sides")
+    sides = [side for word in words for side in SIDES[word]]
     if kinds <= {"side", "word"}:
         carried.pending_sides += sides
         return
     named = tuple(dict.fromkeys(piece.phrase for piece in part if piece.kind == "structure"))
     measures = tuple(dict.fromkeys(piece.phrase for piece in part if piece.kind == "measure"))
     listed = carried.negated and kinds <= {"measure", "word"} and len(measures) == 1 and len(part) <= 2
+    sides = [*carried.pending_sides, *sides]
+    carried.pending_sides = []
     if named or sides:
-        carried.side = sides[0] if sides else ""
+        carried.sides = sides or [""]
     carried.structures = named or carried.structures
     carried.measures = measures or carried.measures
     carried.negated = "negation" in kinds or listed
-    claim = Claim(
-        tuple(part), carried.structures, carried.side, carried.measures, carried.negated, bool(named or sides)
+    yield from (
+        Claim(tuple(part), carried.structures, side, carried.measures, carried.negated, bool(named or sides))
+        for side in dict.fromkeys(carried.sides)
     )
-    yield from (replace(claim, side=side) for side in carried.pending_sides)
-    carried.pending_sides = []
-    yield claim
 
 
 def _respectively(pieces: Sequence[Token]) -> list[Claim] | None:
@@ -140,7 +141,7 @@ def _respectively(pieces: Sequence[Token]) -> list[Claim] | None:
         return None
     numbers = [piece for piece in pieces if piece.kind == "number"]
     unit = numbers[-1].unit if numbers else ""
-    sides = [piece.text for piece in pieces if piece.kind == "side"]
+    sides = [side for piece in pieces if piece.kind == "side" for side in SIDES[piece.text]]
     structures = [piece.phrase for piece in pieces if piece.kind == "structure"]
     measures = tuple(dict.fromkeys(piece.phrase for piece in pieces if piece.kind == "measure"))
     if sides and len(structures) == 1:
@@ -180,7 +181,7 @@ def _number_source(number: Token, claim: Claim, facts: Sequence[Fact]) -> str:
         fact
         for fact in facts
         if fact.value is not None
-        and _about(fact, claim)
+        and (_about(fact, claim) or _of_the_whole(fact, claim, facts))
         and all(measure in fact.measure for measure in claim.measures)
         and _in_unit(number, fact) is not None
     ]
@@ -199,6 +200,14 @@ def _about(fact: Fact, claim: Claim) -> bool:
     if not claim.structures:
         return not claim.side or claim.side == fact.side
     return claim.structures[0] in fact.structure and claim.side == fact.side
+
+
+def _of_the_whole(fact: Fact, claim: Claim, facts: Sequence[Fact]) -> bool:
+    """Whether a fact is of the whole image, by a measure that no structure has, and the claim names that."""
+    named = {piece.phrase for piece in claim.of("measure")}
+    if fact.structure or claim.own_subject or not named & fact.measure:
+        return False
+    return not any(other.structure for other in facts if other.measure & named)
 
 
 def _in_unit(number: Token, fact: Fact) -> float | None:

@@ -120,7 +120,7 @@ def _fact(
 
 def names_of(meaning: str) -> frozenset[Phrase]:
     """The ways to write a name: as it is, its synonyms, and each in singular and plural."""
-    plain = tuple(re.findall(r"[a-z]+|\d+(?:\.\d+)?", meaning.lower()))
+    plain = tuple(re.findall(r"[a-z]+|(?<![\w-])-?\d+(?:\.\d+)?|\d+", meaning.lower()))
     if not plain:
         return frozenset()
     names = {plain, *SYNONYMS.get(plain, ())}

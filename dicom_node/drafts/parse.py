@@ -16,7 +16,7 @@ Kind = Literal[
 
 TOKEN = re.compile(
     r"""
-    (?P<number>(?<![\w.,])[-−+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)(?!\d|[.,/^-]\d))
+    (?P<number>(?<![\w.,])[-−+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)(?!\d|[.,/^–—-]\d))
     | (?P<unit>cm³|mm³|cm²|mm²|cm3|mm3|cm2|mm2|%|°)
     | (?P<word>[^\W\d_]+)
     | (?P<mark>\S)
@@ -26,7 +26,7 @@ TOKEN = re.compile(
 """A number that runs on into another (a range, a fraction, a date, a power) is no number here."""
 SENTENCE = re.compile(r"(?<=[.!?])\s+|\s*\n+\s*")
 BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
-MARKS = frozenset(".:!-'\"*")
+MARKS = frozenset(".:!-'\"*–—~=[]")
 """Punctuation that claims nothing; a question mark does."""
 KINDS: tuple[tuple[Kind, Iterable[str]], ...] = (
     ("side", SIDES),
@@ -67,7 +67,17 @@ def tokens(sentence: str, facts: Sequence[Fact]) -> list[Token]:
 
 
 def _plain(sentence: str) -> str:
-    return sentence.lower().replace("x-ray", "xray").replace("hounsfield units", "hounsfield")
+    """A sentence in lower case, with names of two words that stand for one made one."""
+    plain = sentence.lower().replace("x-ray", "xray")
+    plain = re.sub(r"\bhounsfield units?\b", "hu", plain)
+    return re.sub(r"\b(cubic|square) (\w+?)s?\b", _power, plain)
+
+
+def _power(match: re.Match[str]) -> str:
+    """Gives "cm3" for "cubic centimetres", and the words as they are where the second is no length."""
+    unit, _ = UNITS.get(match[2], ("", 1.0))
+    length = match[2] if unit == match[2] else {"c": "cm", "m": "mm"}[match[2][0]] if unit == "mm" else ""
+    return f"{length}{3 if match[1] == 'cubic' else 2}" if length else match[0]
 
 
 def _token(match: re.Match[str]) -> Token:

@@ -29,27 +29,25 @@ def _sentences(findings: Sequence[Finding]) -> Iterable[str]:
 
 
 def _measured(finding: Measurement) -> str:
-    name = (
-        finding.name.meaning
-        if finding.derivation is None
-        else f"{finding.derivation.meaning} {_lower(finding)}"
-    )
-    where = f" of the {finding.segment}" if finding.segment else ""
+    name = finding.name.meaning
+    if finding.derivation is not None:
+        name = f"{finding.derivation.meaning} {_in_sentence(name)}"
+    where = f" of the {_in_sentence(finding.segment)}" if finding.segment else ""
     doubt = f" (doubtful: {finding.doubt})" if finding.doubt else ""
     return f"{name}{where}: {finding.value:.{finding.digits}f} {_unit(finding)}{doubt}.".replace(" .", ".")
 
 
 def _judged(finding: Classification) -> str:
-    where = f" in the {finding.segment}" if finding.segment else ""
+    where = f" in the {_in_sentence(finding.segment)}" if finding.segment else ""
     likely = "" if finding.probability is None else f" (probability {finding.probability:.2f})"
     if finding.value in (PRESENT, ABSENT):
         return f"{finding.name.meaning}{where}: {finding.value.meaning.lower()}{likely}."
     return f"{finding.name.meaning}{where}: {finding.value.meaning}{likely}."
 
 
-def _lower(finding: Measurement) -> str:
-    meaning = finding.name.meaning
-    return meaning[:1].lower() + meaning[1:]
+def _in_sentence(name: str) -> str:
+    """A name as it stands within a sentence: in small letters, but for words all in capitals."""
+    return " ".join(word if word.isupper() else word.lower() for word in name.split())
 
 
 def _unit(finding: Measurement) -> str:

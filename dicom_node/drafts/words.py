@@ -7,19 +7,29 @@ The vocabulary is closed on purpose: a word that could change what a sentence cl
 from __future__ import annotations
 
 _NEUTRAL = """
-    a about an appears approximately are as at been being by calculated computed contains demonstrated
-    demonstrates detected determined estimated evidence exam examination finding findings for found had has
-    have here identified image images imaging in is it its lies located measure measured measurement
-    measurements measures measuring noted observed of on our present quantified reported respectively result
-    results s scan scans seen segment segmentation segmented segments shown shows side sided structure
-    structures study that the their there these they this those to value values visible visualized was we were
-    which with within impression
+    a about ai algorithm amounts an analysis appears approximately approx are around as assessed assessment at
+    automated automatic automatically based be been being by calculated can computed contains corresponds
+    current demonstrated demonstrates depicted depicts detected determined displayed equals estimated
+    evaluated evaluation evidence exam examination finding findings for found given gives had has have here identified
+    image images imaging impression in indicated is it its lies located measure measured measurement
+    measurements measures measuring model noted observed of on our patient percentage present quantification
+    quantified reported respectively result results revealed reveals roughly s scan scans seen segment
+    segmentation segmented segments shown shows side sided software structure structures study that the their
+    there these they this those to using value values visible visualized volumetric volumetry was we were
+    which within yields
 """
 NEUTRAL = frozenset(_NEUTRAL.split())
 """Words that claim nothing by themselves."""
 
 NEGATIONS = frozenset({"no", "not", "without", "absent", "absence", "none", "neither", "nor"})
-SIDES = {"left": "left", "right": "right"}
+SIDES: dict[str, tuple[str, ...]] = {
+    "left": ("left",),
+    "right": ("right",),
+    "both": ("left", "right"),
+    "bilateral": ("left", "right"),
+    "bilaterally": ("left", "right"),
+}
+"""A word for a side to the sides that a claim with it is about."""
 SEPARATORS = frozenset({",", ";", "and", "with", "while", "whereas", "but", "(", ")"})
 """Where one claim of a sentence ends and the next begins."""
 

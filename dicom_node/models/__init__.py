@@ -9,6 +9,7 @@ from dicom_node.models.store import (
     model_folder,
     model_revision,
     store_root,
+    use_store,
 )
 from dicom_node.models.weights import check_weights, find_weights, load_weights
 
@@ -24,4 +25,5 @@ __all__ = [
     "model_revision",
     "shared",
     "store_root",
+    "use_store",
 ]

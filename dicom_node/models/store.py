@@ -83,6 +83,14 @@ class ModelStore:
         return manifest
 
 
+def use_store(data: Path) -> None:
+    """Makes this process and its children use the store in a node's data folder, unless one is named.
+
+    Called before pipelines are made, since some read their model's metadata then.
+    """
+    os.environ.setdefault(STORE_VARIABLE, str(data / "models"))
+
+
 def store_root() -> Path:
     """The store's folder: the environment variable's, or `var/models` in the working folder."""
     return Path(os.environ.get(STORE_VARIABLE) or "var/models")

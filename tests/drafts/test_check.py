@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_node.drafts import facts_of, judge
+from dicom_node.drafts import facts_of, judge, template_sentences
 from dicom_node.drafts.parse import sentences
-from dicom_node.findings import Classification, Code, Detection, Finding, Measurement
-from dicom_node.terms import ABSENT, MILLILITRE, PRESENT, VOLUME
-from tests.drafts.patients import DIAMETER, JUDGED, MM, Patient, false_drafts, make_patient, true_drafts
+from dicom_node.findings import Classification, Code, Detection, Finding, Measurement, Segmentation
+from dicom_node.terms import ABSENT, MILLILITRE, PRESENT, VOLUME, segment_for
+from tests.drafts.patients import (
+    DENSITY,
+    DIAMETER,
+    HU,
+    JUDGED,
+    MEAN,
+    MM,
+    Patient,
+    false_drafts,
+    make_patient,
+    true_drafts,
+)
 
 LUNGS = Patient(
     {("left", "lung"): 2450.3, ("right", "lung"): 2801.0},
     {("left", "lung"): -850.0, ("right", "lung"): -841.0},
     {"nodule": True, "cyst": False, "pleural effusion": False},
 )
+PERCENT = Code("%", "UCUM", "%")
 NODULE = JUDGED["nodule"]
 SIZED = Measurement(DIAMETER, 8.2, MM)
 DETECTED: list[Finding] = [
@@ -86,6 +99,15 @@ Impression: left lung volume 2450 ml, right lung volume 2801 ml.
 The left lung was segmented with a volume of 2450 ml and shows no cyst.
 The right lung (2801 ml) was measured.
 The left-sided lung volume is 2450 cm3.
+On the left, the lung measures 2450 ml.
+On the left the lung measures 2450 ml, on the right it measures 2801 ml.
+The left lung volume was automatically estimated to be ~2450 ml.
+The left lung has a volume of 2450 cubic centimetres.
+Automated volumetric analysis gives a left lung volume of 2450 ml.
+Left lung – 2450 ml.
+Both lungs were segmented.
+The lungs were identified bilaterally.
+Bilateral lung segmentation is shown.
 """.strip().splitlines()
 
 FALSE_OF_LUNGS = """
@@ -97,6 +119,12 @@ The volumes of the right and left lung are 2450 and 2801 ml, respectively.
 The left and right lung measure 2450 ml.
 The left or right lung measures 2450 ml.
 The lung measures 2450 ml.
+Both lungs measure 2450 ml.
+The lungs measure 2450 ml bilaterally.
+The left lung measures 2450–2801 ml.
+The left lung has a volume of 2450 square centimetres.
+On the right, the lung measures 2450 ml.
+Both nodules are seen.
 The left lung measures 2450.
 The left lung measures 2450 mm.
 The left lung measures 2 L.
@@ -224,6 +252,42 @@ def test_a_judgement_of_one_structure_holds_there_alone() -> None:
     assert supported("There is a nodule in the left lung.", findings)
     assert supported("There is a nodule.", findings)
     assert not supported("There is a nodule in the right lung.", findings)
+
+
+REAL: list[Finding] = [
+    Segmentation(np.zeros((1, 1, 1), np.uint8), (segment_for("Left lung"), segment_for("Right lung"))),
+    Measurement(VOLUME, 2450.0, MILLILITRE, "Left lung", digits=0),
+    Measurement(DENSITY, -850.4, HU, "Left lung", MEAN, digits=0),
+    Measurement(Code("LAA", "99X", "Lung voxels below -950 HU"), 3.21, PERCENT, "Left lung"),
+    Measurement(Code("P15", "99X", "15th percentile of lung attenuation"), -920.0, HU, "Left lung", digits=0),
+    Measurement(Code("TLV", "99X", "Volume of both lungs"), 5251.0, MILLILITRE, digits=0),
+]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "holds"),
+    [
+        ("The percentage of lung voxels below -950 HU in the left lung is 3.2 %.", True),
+        ("The left lung has 3.2% lung voxels below -950 HU.", True),
+        ("The 15th percentile of lung attenuation of the left lung is -920 HU.", True),
+        ("The volume of both lungs is 5251 ml.", True),
+        ("The left lung measures 2450 ml and the volume of both lungs is 5.25 L.", True),
+        ("The mean attenuation of the left lung is -850 HU.", True),
+        ("The mean attenuation of the left lung is -920 HU.", False),
+        ("The left lung measures -920 HU.", False),
+        ("The left lung has 3.2% lung voxels below -910 HU.", False),
+        ("The left lung has 3.2% emphysema.", False),
+        ("The volume of the left lung is 5251 ml.", False),
+        ("Both lungs measure 5251 ml.", False),
+    ],
+)
+def test_measures_as_real_pipelines_name_them(sentence: str, holds: bool) -> None:
+    assert supported(sentence, REAL) is holds
+
+
+def test_the_template_of_a_real_pipeline_passes_its_own_check() -> None:
+    for sentence, _ in template_sentences(REAL):
+        assert judge(sentence, facts_of(REAL), "CT").reason == "", sentence
 
 
 @given(st.text(alphabet="left right lung nodule no 2450 ml -.,;/%", max_size=60))
