@@ -177,10 +177,9 @@ class Evidence:
             the series is held, and none is held that it does not list.
         performed: likewise for an MPPS that reports COMPLETED and references the series.
         counts: answers from the source, oldest first.
-        pauses: of each of this sender's past series, the longest time between two of its images in
-            seconds; a bounded number of the latest.
-        returns: likewise, the longest time from the end of an association to the series' next image by
-            another; empty for a sender that sends each series at once.
+        pauses: of each of this sender's past series, a bounded number of the latest: the longest time, in
+            seconds, in which images were still to come though every association that had brought some
+            was released; 0 for a series that came at once.
         promised: the proof that this sender has given for its past series and not yet for this one
             ("commitment", "mpps", "count"); empty where it gives none reliably.
         reopened: late images came after an earlier verdict.
@@ -198,7 +197,6 @@ class Evidence:
     counts: tuple[SourceCount, ...] = ()
     pauses: tuple[float, ...] = ()
     reopened: bool = False
-    returns: tuple[float, ...] = ()
     promised: str = ""
 
 

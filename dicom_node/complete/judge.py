@@ -8,6 +8,7 @@ from dicom_node.complete.quiet import quiet_time, settle_time
 from dicom_node.config.models import CompletionConfig
 from dicom_node.records import AssociationEvidence, AssociationOutcome, Evidence, Verdict
 
+PROOFS = {"commitment": "storage commitment request", "mpps": "MPPS", "count": "equal count"}
 RESOLUTION = 0.001
 """Seconds; less is not waited for."""
 
@@ -27,7 +28,12 @@ def judge(evidence: Evidence, policy: CompletionConfig, now: datetime) -> Verdic
     if proven is not None:
         return proven
     waiting = _Waiting(evidence, policy, now)
-    return _missing(evidence, waiting) or _unreleased(evidence, waiting) or _released(evidence, waiting)
+    return (
+        _missing(evidence, waiting)
+        or _unreleased(evidence, waiting)
+        or _promised(evidence, waiting)
+        or _released(evidence, waiting)
+    )
 
 
 class _Waiting:
@@ -113,22 +119,27 @@ def _unreleased(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
     return None
 
 
+def _promised(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
+    """Whoever always proves its series complete will prove this one: nothing less is taken for it."""
+    if not evidence.promised:
+        return None
+    return waiting.until_ceiling(f"the {PROOFS[evidence.promised]} that this sender gives has not come yet")
+
+
 def _released(evidence: Evidence, waiting: _Waiting) -> Verdict:
     """Rows 4 and 5: everything was released; the geometry decides how long to wait."""
-    settle = settle_time(evidence.returns, waiting.policy)
     ended = [one.ended_at for one in evidence.associations if one.ended_at is not None]
-    settling = settle.seconds - min((waiting.since(moment) for moment in ended), default=float("inf"))
+    since = min(waiting.since(moment) for moment in (evidence.last_image_at, *ended))
     if evidence.geometry.whole and not evidence.sender_open and not evidence.reopened:
-        why = f" ({settle.why})" if settle.why else ""
-        reason = f"released, and {evidence.geometry.reason}"
-        done = Verdict(complete=True, evidence="geometry", reason=reason + why)
-        return waiting.until(settling, done, f"{reason}; settling {settle.seconds:g} s{why}")
-    quiet = quiet_time(evidence.pauses, waiting.policy)
-    unsure = _unsure(evidence)
-    passed = f"{unsure}; quiet for {quiet.seconds:.1f} s ({quiet.why})"
-    done = Verdict(complete=True, evidence="quiet", reason=passed)
-    left = max(quiet.seconds - waiting.since(evidence.last_image_at), settling)
-    return waiting.until(left, done, f"{unsure}; waiting {quiet.seconds:.1f} s of quiet ({quiet.why})")
+        row, state = "geometry", f"released, and {evidence.geometry.reason}"
+        wait = settle_time(evidence.pauses, waiting.policy)
+    else:
+        row, state = "quiet", f"released, but {_unsure(evidence)}"
+        wait = quiet_time(evidence.pauses, waiting.policy)
+    done = Verdict(
+        complete=True, evidence=row, reason=f"{state}; quiet for {wait.seconds:.1f} s ({wait.why})"
+    )
+    return waiting.until(wait.seconds - since, done, f"{state}; waiting {wait.seconds:.1f} s ({wait.why})")
 
 
 def _unsure(evidence: Evidence) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from dicom_node.config.models import CompletionConfig
 
-QUANTILE = 0.99
-"""Of a sender's past pauses: the pause that 99 in 100 don't exceed …"""
+QUANTILE = 0.95
+"""Of a sender's past series: the longest pause that 95 in 100 don't exceed …"""
 FACTOR = 3.0
 """… and how many times that is waited: pauses have heavy tails."""
 ENOUGH = 20
-"""Fewer pauses than this say nothing."""
+"""Of fewer past series, the longest pause of all counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,22 @@ def quantile(sample: Sequence[float], fraction: float) -> float:
     return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)]
 
 
+def settle_time(pauses: Sequence[float], policy: CompletionConfig) -> Wait:
+    """How long after the release a series that looks whole is still waited for."""
+    return _wait(pauses, policy, unknown=policy.settle, least=policy.settle)
+
+
 def quiet_time(pauses: Sequence[float], policy: CompletionConfig) -> Wait:
-    """How long after the last image a sender counts as done, where nothing else decides."""
-    if len(pauses) < ENOUGH:
-        seconds = min(policy.quiet, policy.ceiling)
-        return Wait(seconds, f"{len(pauses)} past pauses are known, so the configured time counts")
-    usual = quantile(pauses, QUANTILE)
-    seconds = min(max(FACTOR * usual, policy.quiet_min), policy.quiet_max, policy.ceiling)
-    return Wait(seconds, f"99 in 100 of {len(pauses)} past pauses lasted at most {usual:.1f} s")
+    """Likewise where nothing shows that it is whole; never shorter."""
+    settle = settle_time(pauses, policy)
+    quiet = _wait(pauses, policy, unknown=policy.quiet, least=policy.quiet_min)
+    return quiet if quiet.seconds >= settle.seconds else settle
 
 
-def settle_time(returns: Sequence[float], policy: CompletionConfig) -> Wait:
-    """How long after its release a sender might still come back with more of the same series."""
-    if not returns:
-        return Wait(min(policy.settle, policy.ceiling), "")
-    longest = max(returns)
-    seconds = min(max(FACTOR * longest, policy.settle), policy.quiet_max, policy.ceiling)
-    return Wait(seconds, f"this sender has come back to a series after up to {longest:.1f} s")
+def _wait(pauses: Sequence[float], policy: CompletionConfig, unknown: float, least: float) -> Wait:
+    known = len(pauses) >= ENOUGH
+    usual = quantile(pauses, QUANTILE if known else 1.0) if pauses else 0.0
+    longest = max(policy.quiet_max, least, 0.0 if known else unknown)
+    seconds = min(max(FACTOR * usual, least if known else unknown), longest, policy.ceiling)
+    share = f"95 in 100 of {len(pauses)}" if known else f"all {len(pauses)}"
+    return Wait(seconds, f"{share} past series paused for at most {usual:.1f} s")

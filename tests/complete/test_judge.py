@@ -16,7 +16,7 @@ from dicom_node.records import AssociationOutcome, Evidence, GeometryEvidence
 from tests.complete.evidence import UNSURE, aborted, association, at, count, evidence, open_association
 
 POLICY = CompletionConfig(settle=1, quiet=15, quiet_min=5, quiet_max=120, ceiling=600)
-STEADY = (0.05,) * 100
+AT_ONCE = (0.0,) * 100
 
 CASES: list[tuple[str, Evidence, list[tuple[float, str]]]] = [
     (
@@ -59,47 +59,67 @@ CASES: list[tuple[str, Evidence, list[tuple[float, str]]]] = [
     (
         "released, geometry not conclusive: the configured quiet time, where no past is known",
         evidence(association(), geometry=UNSURE),
-        [(11.5, "waiting"), (24.9, "waiting"), (25, "quiet")],
+        [(11.5, "waiting"), (25.4, "waiting"), (25.5, "quiet")],
     ),
     (
-        "… adapted to a steady sender, but never below its lower bound",
-        evidence(association(), geometry=UNSURE, pauses=STEADY),
-        [(14.9, "waiting"), (15, "quiet")],
+        "… adapted to a sender that always sends at once, but never below its lower bound",
+        evidence(association(), geometry=UNSURE, pauses=AT_ONCE),
+        [(15.4, "waiting"), (15.5, "quiet")],
     ),
     (
         "… to a sender that pauses",
-        evidence(association(), geometry=UNSURE, pauses=(*STEADY, 9.0, 9.0, 9.0)),
-        [(36.9, "waiting"), (37, "quiet")],
+        evidence(association(), geometry=UNSURE, pauses=(*AT_ONCE, *(9.0,) * 10)),
+        [(37.4, "waiting"), (37.5, "quiet")],
+    ),
+    (
+        "… to a sender that rarely pauses",
+        evidence(association(), geometry=UNSURE, pauses=(*AT_ONCE, 9.0, 9.0)),
+        [(15.4, "waiting"), (15.5, "quiet")],
     ),
     (
         "… but never above its upper bound",
         evidence(association(), geometry=UNSURE, pauses=(100.0,) * 30),
-        [(129, "waiting"), (130, "quiet")],
+        [(130.4, "waiting"), (130.5, "quiet")],
     ),
     (
-        "… and a few pauses say nothing",
-        evidence(association(), geometry=UNSURE, pauses=(100.0,) * 3),
-        [(24.9, "waiting"), (25, "quiet")],
+        "… and of a short past, the longest pause counts",
+        evidence(association(), geometry=UNSURE, pauses=(0.0, 8.0, 0.0)),
+        [(34.4, "waiting"), (34.5, "quiet")],
     ),
     (
-        "released long after the last image: the settle time still counts from the release",
+        "released long after the last image: quiet counts from the release",
         evidence(association(end=60), geometry=UNSURE),
-        [(60.5, "waiting"), (61, "quiet")],
+        [(74.9, "waiting"), (75, "quiet")],
     ),
     (
         "whole, but the sender has another association open",
         evidence(association(), sender_open=True),
-        [(11.5, "waiting"), (25, "quiet")],
+        [(11.5, "waiting"), (25.5, "quiet")],
     ),
     (
         "whole, but late images have come before",
         evidence(association(), reopened=True),
-        [(11.5, "waiting"), (25, "quiet")],
+        [(11.5, "waiting"), (25.5, "quiet")],
     ),
     (
-        "whole, from a sender that is known to come back after 6 s",
-        evidence(association(), returns=(6.0, 5.8)),
+        "whole, from a sender that has come back after 6 s",
+        evidence(association(), pauses=(6.0, 5.8)),
         [(28.4, "waiting"), (28.5, "geometry")],
+    ),
+    (
+        "whole, from a sender that always sends at once",
+        evidence(association(), pauses=AT_ONCE),
+        [(11.4, "waiting"), (11.5, "geometry")],
+    ),
+    (
+        "whole, from a sender that always asks for commitment: nothing less is taken",
+        evidence(association(), promised="commitment"),
+        [(500, "waiting"), (610, "ceiling")],
+    ),
+    (
+        "… and once it has",
+        evidence(association(), promised="commitment", committed=True),
+        [(11, "commitment")],
     ),
     (
         "open: wait for the ceiling, then with doubt",
@@ -139,7 +159,7 @@ CASES: list[tuple[str, Evidence, list[tuple[float, str]]]] = [
     (
         "no association is known, as after a rebuilt ledger",
         evidence(),
-        [(10, "geometry")],
+        [(10, "waiting"), (11, "geometry")],
     ),
 ]
 
@@ -163,13 +183,10 @@ def test_row(found: Evidence, expected: list[tuple[float, str]]) -> None:
         (evidence(aborted(images=40)), 12, "CT1 aborted after 40 images"),
         (evidence(open_association()), 12, "an association of CT1 that brought images of the series is open"),
         (evidence(open_association()), 900, "nothing has come for 600 s, the ceiling"),
-        (evidence(association(), geometry=UNSURE, pauses=STEADY), 12, "99 in 100 of 100 past pauses"),
-        (
-            evidence(association(), geometry=UNSURE),
-            12,
-            "a gap of 5.0 mm after slice 40; waiting 15.0 s of quiet",
-        ),
-        (evidence(association(), returns=(6.0,)), 12, "come back to a series after up to 6.0 s"),
+        (evidence(association(), geometry=UNSURE, pauses=AT_ONCE), 12, "95 in 100 of 100 past series paused"),
+        (evidence(association(), geometry=UNSURE), 12, "but a gap of 5.0 mm after slice 40; waiting 15.0 s"),
+        (evidence(association(), pauses=(6.0,)), 12, "all 1 past series paused for at most 6.0 s"),
+        (evidence(association(), promised="mpps"), 12, "the MPPS that this sender gives has not come yet"),
         (evidence(association(), sender_open=True), 12, "another association open"),
         (evidence(association(), reopened=True), 12, "late images have come before"),
         (evidence(open_association(), committed=True), 12, "storage commitment"),
@@ -222,7 +239,7 @@ def _evidence(draw: Any) -> Evidence:
         performed=draw(st.booleans()),
         counts=tuple(count(n, 1) for n in draw(st.lists(st.integers(0, 200), max_size=3))),
         pauses=tuple(draw(st.lists(st.floats(0, 500), max_size=40))),
-        returns=tuple(draw(st.lists(st.floats(0, 500), max_size=3))),
+        promised=draw(st.sampled_from(["", "", "commitment", "mpps", "count"])),
         reopened=draw(st.booleans()),
     )
     return replace(found, sender_open=found.sender_open or draw(st.booleans()))

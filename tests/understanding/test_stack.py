@@ -101,24 +101,11 @@ def test_of_a_multi_frame_object_only_the_plane_is_known() -> None:
 _LISTS = st.lists(st.integers() | st.text(max_size=3), max_size=6)
 _ANY = st.none() | st.integers() | st.floats() | st.text(max_size=4) | _LISTS
 _KEYS = [
-    "Modality",
-    "ImageType",
-    "SeriesDescription",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-    "PixelSpacing",
-    "RepetitionTime",
-    "EchoTime",
-    "InversionTime",
-    "ConvolutionKernel",
-    "PatientAge",
-    "PatientBirthDate",
-    "StudyDate",
-    "NumberOfFrames",
-    "SliceThickness",
-    "AnatomicRegionSequence",
-    "SequenceName",
-]
+    "Modality", "ImageType", "SeriesDescription", "ImageOrientationPatient", "ImagePositionPatient",
+    "PixelSpacing", "RepetitionTime", "EchoTime", "InversionTime", "ConvolutionKernel",
+    "PatientAge", "PatientBirthDate", "StudyDate", "NumberOfFrames", "SliceThickness",
+    "AnatomicRegionSequence", "SequenceName",
+]  # fmt: skip
 
 
 @given(st.dictionaries(st.sampled_from(_KEYS), _ANY), st.sampled_from(["MR", "CT", "US"]))
