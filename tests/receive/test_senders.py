@@ -113,11 +113,11 @@ def test_dcmtk(scp: Scp, shared_data: Path, tmp_path: Path, folder: str) -> None
     """DCMTK's own bit-preserving receiver tells which bytes its sender sends."""
     sent = 0
     with storescp(tmp_path / "dcmtk", options=["+B", "+xa"]) as oracle:
-        for path in sorted(path for path in (shared_data / folder).rglob("*") if path.is_file()):
-            options = _proposal(path)
-            theirs = storescu([path], "127.0.0.1", oracle.port, "STORESCP", options=options)
-            ours = storescu([path], "127.0.0.1", scp.port, "DICOMNODE", options=options)
-            assert ours.statuses == theirs.statuses, path
+        for option, paths in _by_proposal(shared_data / folder).items():
+            options = [option] if option else []
+            theirs = storescu(paths, "127.0.0.1", oracle.port, "STORESCP", options=options)
+            ours = storescu(paths, "127.0.0.1", scp.port, "DICOMNODE", options=options)
+            assert ours.statuses == theirs.statuses, option
             sent += len(ours.statuses)
         expected = {data_set_bytes(path) for path in oracle.files()}
     held = [data_set_bytes(scp.spool.path(one.path)) for every in arrived(scp).values() for one in every]
@@ -126,7 +126,15 @@ def test_dcmtk(scp: Scp, shared_data: Path, tmp_path: Path, folder: str) -> None
     assert sent >= 5
 
 
-def _proposal(path: Path) -> list[str]:
+def _by_proposal(folder: Path) -> dict[str, list[Path]]:
+    """A folder's files by the option that makes storescu propose what they need."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.setdefault(_proposal(path), []).append(path)
+    return found
+
+
+def _proposal(path: Path) -> str:
     """The option by which storescu proposes a file's transfer syntax."""
     options = {
         "1.2.840.10008.1.2.4.50": "-xy",
@@ -145,8 +153,8 @@ def _proposal(path: Path) -> list[str]:
     try:
         syntax = UID(str(pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", "")))
     except (InvalidDicomError, OSError, ValueError):
-        return []
-    return [options[syntax]] if syntax in options else []
+        return ""
+    return options.get(syntax, "")
 
 
 def test_character_sets_are_not_touched(scp: Scp, shared_data: Path) -> None:
