@@ -13,6 +13,7 @@ from dicom_node.config.models import (
     PipelineConfig,
     ReceiveConfig,
     RouteConfig,
+    WebConfig,
 )
 from dicom_node.config.pipelines import pipeline_class, resolve
 
@@ -29,6 +30,7 @@ __all__ = [
     "PipelineConfig",
     "ReceiveConfig",
     "RouteConfig",
+    "WebConfig",
     "load",
     "pipeline_class",
     "resolve",

@@ -216,6 +216,13 @@ class DestinationConfig(Section):
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+class WebConfig(Section):
+    """The status page, with health, metrics and JSON; it only reads, and shows no patient data."""
+
+    address: str = "127.0.0.1"
+    port: Port = 11180
+
+
 class Config(Section):
     """The whole of conf.yaml."""
 
@@ -223,6 +230,8 @@ class Config(Section):
     receive: ReceiveConfig = ReceiveConfig()
     complete: CompletionConfig = CompletionConfig()
     keep: KeepConfig = KeepConfig()
+    web: WebConfig | None = WebConfig()
+    """None: no status page."""
     peers: dict[str, PeerConfig] = Field(default_factory=dict)
     understanding: tuple[LessonConfig, ...] = ()
     pipelines: dict[str, PipelineConfig] = Field(default_factory=dict)

@@ -22,6 +22,7 @@ class DemoSite:
     pacs_folder: Path
     node_port: int
     pacs_port: int
+    web_port: int
 
 
 def free_port() -> int:
@@ -33,7 +34,7 @@ def free_port() -> int:
 
 def make_site(folder: Path) -> DemoSite:
     """Writes a conf.yaml into a folder."""
-    site = DemoSite(folder / "conf.yaml", folder / "pacs", free_port(), free_port())
+    site = DemoSite(folder / "conf.yaml", folder / "pacs", free_port(), free_port(), free_port())
     content: dict[str, Any] = {
         "node": {
             "ae_title": NODE_AE_TITLE,
@@ -41,6 +42,7 @@ def make_site(folder: Path) -> DemoSite:
             "port": site.node_port,
             "data": "data",
         },
+        "web": {"port": site.web_port},
         "complete": {"settle": 0.5, "quiet": 5.0},
         "pipelines": {
             "lung": {"use": "pipelines.ct_lung:CtLung"},

@@ -56,6 +56,7 @@ def tell_story(images: Path, folder: Path, say: Callable[[str], None]) -> Shown:
     site = make_site(folder)
     with small_pacs(site.pacs_folder, site.pacs_port), _node(site, folder / "node.log"):
         say(f"node {NODE_AE_TITLE} listens on port {site.node_port}, a small PACS on port {site.pacs_port}")
+        say(f"status page while it runs: http://127.0.0.1:{site.web_port}/")
         for one in series:
             _send(one, site)
             say(f"sent {len(one.paths)} images: {one.modality} {one.description}")

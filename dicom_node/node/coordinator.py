@@ -20,6 +20,7 @@ from dicom_node.node.folders import run_folder
 from dicom_node.node.housekeeping import keep_house
 from dicom_node.node.indexing import abort_orphans, read_journals, reconcile
 from dicom_node.node.site import Site
+from dicom_node.node.watching import serve_status
 from dicom_node.schedule import Ticker
 
 log = structlog.get_logger()
@@ -38,6 +39,8 @@ def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> Non
         _recover(site, folder / "stopped-in-order")
         ticker = _ticker(site)
         ticker.start()
+        page = threading.Thread(target=serve_status, args=(site, stop), name="status page")
+        page.start()
         ready.set()
         try:
             while not stop.is_set():
@@ -45,6 +48,7 @@ def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> Non
                 site.spool.wait(LOOK_SECONDS)
         finally:
             ticker.stop()
+            page.join()
         read_journals(site)
         (folder / "stopped-in-order").touch()
 

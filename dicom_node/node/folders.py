@@ -17,6 +17,11 @@ def spool_folder(config: Config) -> Path:
     return config.node.data / "spool"
 
 
+def processes_file(config: Config) -> Path:
+    """What the supervisor notes of its processes, for the status page."""
+    return run_folder(config) / "processes.json"
+
+
 def run_folder(config: Config) -> Path:
     """Where locks and marks of running processes are."""
     return config.node.data / "run"

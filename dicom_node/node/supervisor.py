@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -9,10 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
+from dicom_node.node.folders import processes_file
 from dicom_node.node.site import open_site
 
 log = structlog.get_logger()
@@ -38,6 +40,7 @@ class Child:
     started: float = 0.0
     start_again_at: float = 0.0
     delay: float = FIRST_DELAY
+    lives: int = 0
 
     def start(self) -> None:
         """Starts the process; its standard input stays open as long as this process lives."""
@@ -45,23 +48,31 @@ class Child:
         command = [sys.executable, "-m", "dicom_node.node", self.role, str(self.index), str(self.config_path)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.started = time.monotonic()
+        self.lives += 1
         threading.Thread(target=_await_ready, args=(self.process, self.ready), daemon=True).start()
         log.info("process_started", role=self.role, index=self.index, pid=self.process.pid)
 
-    def watch(self, now: float) -> None:
-        """Starts the process again where it has ended, after a delay."""
+    def watch(self, now: float) -> bool:
+        """Starts the process again where it has ended, after a delay; True where anything changed."""
         if self.process is None:
-            if now >= self.start_again_at:
-                self.start()
-            return
+            if now < self.start_again_at:
+                return False
+            self.start()
+            return True
         status = self.process.poll()
         if status is None:
-            return
+            return False
         self._close_pipes()
         self.delay = FIRST_DELAY if now - self.started > LONG_LIFE else min(self.delay * 2, LAST_DELAY)
         self.start_again_at = now + self.delay
         self.process = None
         log.error("process_ended", role=self.role, index=self.index, status=status, again_in_s=self.delay)
+        return True
+
+    def as_json(self) -> dict[str, Any]:
+        """How it stands, for the status page."""
+        pid = self.process.pid if self.process is not None else None
+        return {"role": self.role, "index": self.index, "pid": pid, "lives": self.lives}
 
     def terminate(self) -> None:
         """Asks the process to end in order."""
@@ -107,14 +118,16 @@ def supervise(config_path: Path, stop: threading.Event, ready: Callable[[], None
     Raises:
         ConfigError, Permanent, Transient: the node can't start as it is configured.
     """
-    children = _children(config_path)
+    children, note = _children(config_path)
     for child in children:
         child.start()
+    _note(children, note)
     announced = False
     try:
         while not stop.wait(WATCH_SECONDS):
-            for child in children:
-                child.watch(time.monotonic())
+            changed = [child.watch(time.monotonic()) for child in children]
+            if any(changed):
+                _note(children, note)
             if not announced and all(c.ready.is_set() for c in children if c.role != "worker"):
                 announced = True
                 log.info("node_ready")
@@ -123,16 +136,28 @@ def supervise(config_path: Path, stop: threading.Event, ready: Callable[[], None
         _stop(children)
 
 
-def _children(config_path: Path) -> list[Child]:
-    """The processes that the configuration asks for; the ledger's schema is brought up to date first."""
+def _note(children: Sequence[Child], file: Path) -> None:
+    """Writes how the processes stand, whole or not at all."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps([child.as_json() for child in children]))
+    draft.replace(file)
+
+
+def _children(config_path: Path) -> tuple[list[Child], Path]:
+    """The processes that the configuration asks for, and the file where their state is noted.
+
+    The ledger's schema is brought up to date first.
+    """
     with open_site(config_path) as site:
         site.ledger.migrate()
         receivers, devices = site.config.receive.processes, len(site.config.node.devices)
-    return [
+        file = processes_file(site.config)
+    children = [
         *(Child("receiver", index, config_path) for index in range(receivers)),
         Child("coordinator", 0, config_path),
         *(Child("worker", index, config_path) for index in range(devices)),
     ]
+    return children, file
 
 
 def _stop(children: Sequence[Child]) -> None:

@@ -37,6 +37,7 @@ class RunningNode:
     changes: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    web_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -137,6 +138,7 @@ class RunningNode:
     def _configuration(self) -> dict[str, Any]:
         return {
             "node": {"ae_title": AE_TITLE, "address": "127.0.0.1", "port": self.port, "data": "data"},
+            "web": {"port": self.web_port},
             "complete": {"settle": 0.5, "quiet": 3.0},
             "pipelines": {
                 "lung": {"use": "pipelines.ct_lung:CtLung"},
