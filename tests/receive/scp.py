@@ -111,10 +111,10 @@ class Processes:
         """Starts those that do not run, and waits until they are ready."""
         self.running = [process for process in self.running if process.poll() is None]
         fresh = [self._start() for _ in range(self.count - len(self.running))]
+        self.running += fresh
         for process in fresh:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == "ready"
-        self.running += fresh
 
     def kill(self, index: int = 0) -> None:
         """Ends one without a word."""
