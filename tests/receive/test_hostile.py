@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from tests.receive.upper_layer import (
 
 SOAK_MUTATIONS = 60_000
 MUTATIONS_EACH = 25
+ATTACKERS, BATCH = 12, 1000
 SECRET = b"DOE^JANE"
 
 
@@ -142,12 +144,16 @@ def test_mutations(scp: Scp, seed: int) -> None:
 @pytest.mark.timeout(3600)
 def test_fifty_thousand_mutations(scp: Scp, capsys: pytest.CaptureFixture[str]) -> None:
     process, began = psutil.Process(), time.monotonic()
-    for seed in range(SOAK_MUTATIONS // MUTATIONS_EACH):
-        for step in range(MUTATIONS_EACH):
-            attack(scp.port, mutate(conversation(seed), random.Random(seed * MUTATIONS_EACH + step)))
-        is_served(scp.port, f"1.2.99.{seed}")
-        if seed == 200:
-            before = process.memory_info().rss
+
+    def attack_as(seed: int) -> None:
+        attack(scp.port, mutate(conversation(seed // MUTATIONS_EACH), random.Random(seed)))
+
+    with ThreadPoolExecutor(ATTACKERS) as attackers:
+        for start in range(0, SOAK_MUTATIONS, BATCH):
+            list(attackers.map(attack_as, range(start, start + BATCH)))
+            is_served(scp.port, f"1.2.99.{start}")
+            if start == 5 * BATCH:
+                before = process.memory_info().rss
     check_tidy(scp)
     grown = process.memory_info().rss - before
     took = time.monotonic() - began
