@@ -139,7 +139,7 @@ Condition = Term | AllOf | AnyOf | NotOf
 ALWAYS = AllOf()
 CHECKS = ("min", "max", "matches", "contains", "present", "not")
 COMBINERS = ("all", "any", "not")
-_PRIVATE = re.compile(r"^\(([0-9A-Fa-f]{4}),([0-9A-Fa-fxX]{2})([0-9A-Fa-f]{2})(?:,([^)]+))?\)$")
+_PRIVATE = re.compile(r"^\(([0-9A-Fa-f]{4}),([0-9A-Fa-fxX]{2})([0-9A-Fa-f]{2})(?:,(.+))?\)$")
 _SORTS: dict[str, Sort] = {
     **dict.fromkeys(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"), "number"),
     "AS": "age",
