@@ -180,6 +180,20 @@ def test_a_process_and_its_children_end_with_the_block_even_when_the_test_fails(
     wait_until(lambda: has_ended(child), seconds=5, what="the child has ended")
 
 
+def test_a_run_that_is_told_to_end_leaves_no_peer_behind(tmp_path: Path) -> None:
+    """As `timeout` and CI runners end one: SIGTERM to pytest, in the middle of a test."""
+    root = Path(__file__).resolve().parents[1]
+    waiting = root / "tests" / "peers" / "waiting.py"
+    log, run_log = tmp_path / "log", tmp_path / "run.log"
+    pytest_run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", waiting]
+    with running(pytest_run, folder=root, environment={"PEER_LOG": str(log)}, log=run_log) as run:
+        wait_until(lambda: log.exists() and log.read_text().endswith("\n"), seconds=60, what="a peer runs")
+        run.terminate()
+        run.wait(30)
+    peer = int(log.read_text())
+    wait_until(lambda: has_ended(peer), seconds=5, what="the peer has ended")
+
+
 def has_ended(pid: int) -> bool:
     """SIGKILL is carried out a moment after it is sent, and an orphan may stay a zombie."""
     try:
