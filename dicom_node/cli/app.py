@@ -8,6 +8,8 @@ from dicom_node.cli.check import check
 from dicom_node.cli.demo import demo
 from dicom_node.cli.destinations import destinations
 from dicom_node.cli.explain import explain
+from dicom_node.cli.models import models
+from dicom_node.cli.new_pipeline import new_pipeline
 from dicom_node.cli.reindex import reindex
 from dicom_node.cli.run import run
 from dicom_node.cli.send import send
@@ -20,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, check, status, explain, run, send, demo, reindex):
+for command in (serve, check, status, explain, run, send, demo, reindex, new_pipeline):
     app.command()(command)
-app.add_typer(destinations, name="destinations")
+for group, name in ((destinations, "destinations"), (models, "models")):
+    app.add_typer(group, name=name)
