@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,6 @@ from tests.receive.upper_layer import (
     PLAIN_RJ,
     RELEASE_RP,
     RJ,
-    RQ,
     Sender,
     associate_rq,
     echo_rq,
@@ -229,9 +229,9 @@ def test_another_application_context_is_rejected(sender: Sender) -> None:
     assert tuple(raw[7:10]) == (1, 1, 2)
 
 
-def test_the_longest_request_is_read(sender: Sender) -> None:
+def test_the_longest_request_is_read(tmp_path: Path) -> None:
     syntaxes = [f"1.2.840.10008.1.2.4.{number}" for number in range(50, 107)]
     request = associate_rq([("1.2.840.10008.5.1.4.1.1.2", syntaxes)] * 128)
     assert len(request) > 190_000
-    kind, _raw = sender.ask(request)
-    assert (kind, RQ) == (AC, RQ)
+    with receiver(tmp_path) as scp, Sender(scp.port, timeout=60) as sender:
+        assert sender.ask(request)[0] == AC
