@@ -100,7 +100,8 @@ def _build(finding: Segmentation, context: EncodeContext, index: int, form: str,
     volume, headers = context.volumes[finding.role], context.sources[finding.role]
     planes = planes_of(volume, headers)
     sop_class = LABEL_MAP_STORAGE if form == "labelmap" else SegmentationStorage
-    description = f"{context.title}: {finding.title}" if finding.title != "Segmentation" else context.title
+    plain = finding.title in ("Segmentation", context.title)
+    description = context.title if plain else f"{context.title}: {finding.title}"
     ds = new_object(context, sop_class, form, "SEG", f"{description} (AI SEG)", index)
     _set_image(ds, finding, context, pixels.bits)
     set_lossy(ds, headers)

@@ -1,0 +1,168 @@
+"""Results in OHIF on Orthanc: the colours at known places of the patient, and the values in the page.
+
+Screenshots are kept in the folder `screenshots`, to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from dicom_node.encode import EncodedObject, encode, to_bytes
+from dicom_node.findings import Finding, Measurement, Segmentation
+from dicom_node.headers import plain, read_header
+from dicom_node.phantom import chest, write_series
+from dicom_node.pipeline import Case, Input
+from dicom_node.volume import read_volume
+from pipelines.ct_lung import CtLung
+from tests.conftest import CHECKOUT
+from tests.encode.cases import Worked, context_of
+from tests.encode.viewer import ORTHANC_OPTIONS, Viewer, chromium, hue, hues, pages, upload
+from tests.peers.orthanc import Orthanc
+
+SHOTS = CHECKOUT / "screenshots"
+FORMS = frozenset({"seg", "labelmap", "sr", "sc", "rtstruct", "pdf"})
+
+pytestmark = [pytest.mark.slow, pytest.mark.journey]
+
+
+@dataclass
+class Shown:
+    """A study in the viewer."""
+
+    browser: Any
+    address: str
+    case: Worked
+    objects: dict[str, EncodedObject]
+
+    def open(self, form: str) -> Viewer:
+        page = self.browser.new_page(viewport={"width": 1280, "height": 800})
+        viewer = Viewer(page, self.address, str(self.case.headers[0].StudyInstanceUID))
+        asks = form in ("seg", "labelmap", "rtstruct")
+        viewer.load(int(self.objects[form].ds.SeriesNumber), asks=asks)
+        return viewer
+
+
+def source(folder: Path, shared: Path) -> list[Path]:
+    """The real chest CT where there is one, else the phantom."""
+    real = sorted((shared / "ct_chest_cmb_crc").glob("*.dcm"))
+    if real:
+        return real
+    array, grid, _ = chest()
+    return write_series(array, grid, folder, "CT")
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    folder = tmp_path_factory.mktemp("viewer")
+    paths = source(folder, CHECKOUT.parent / "shared" / "data")
+    headers, volume = [read_header(path) for path in paths], read_volume(paths)
+    findings: list[Finding] = list(CtLung().run(Case({"image": Input(volume, plain(headers[0]))})))
+    context = context_of(headers, volume, outputs=FORMS)
+    case = Worked(paths, headers, volume, findings, replace(context, algorithm=CtLung().algorithm))
+    objects = encode(findings, case.context)
+    with (
+        Orthanc(folder / "orthanc", options=ORTHANC_OPTIONS) as orthanc,
+        pages(orthanc) as address,
+        chromium() as browser,
+    ):
+        upload(orthanc, [path.read_bytes() for path in paths])
+        upload(orthanc, [to_bytes(obj) for obj in objects])
+        yield Shown(browser, address, case, {obj.kind: obj for obj in objects})
+
+
+def depths(case: Worked) -> dict[int, np.ndarray]:
+    """The deepest point of each lung, in patient millimetres: far from any edge."""
+    found = {}
+    for number in (1, 2):
+        inside = ndimage.distance_transform_edt(case.mask.mask(number), sampling=case.volume.grid.spacing)
+        deepest = np.unravel_index(int(np.argmax(inside)), inside.shape)
+        found[number] = case.volume.grid.to_patient(np.array(deepest, dtype=float))
+    return found
+
+
+def outside(case: Worked, k: int) -> np.ndarray:
+    """The point of a slice that is farthest from both lungs, within the middle of the image."""
+    distance = ndimage.distance_transform_edt(case.mask.array[k] == 0)
+    rows, columns = distance.shape
+    middle = np.zeros_like(distance)
+    middle[rows // 4 : -rows // 4, columns // 3 : -columns // 3] = 1
+    at = np.unravel_index(int(np.argmax(distance * middle)), distance.shape)
+    return case.volume.grid.to_patient(np.array([k, *at], dtype=float))
+
+
+def wanted(case: Worked) -> dict[int, str]:
+    from dicom_node.encode.segments import color_of
+
+    return {n: hue(color_of(one, n)) for n, one in enumerate(case.mask.segments, start=1)}
+
+
+@pytest.mark.parametrize("form", ["seg", "labelmap"])
+def test_segmentations_lie_on_the_lungs(shown: Shown, form: str) -> None:
+    viewer = shown.open(form)
+    for number, place in depths(shown.case).items():
+        viewer.goto(place)
+        picture = viewer.shot(SHOTS / f"{form}-{number}.png")
+        assert hues(picture, viewer.at(place)) == {wanted(shown.case)[number]}
+        k = int(np.rint(shown.case.volume.grid.to_index(place)[0]))
+        assert hues(picture, viewer.at(outside(shown.case, k))) == {"grey"}
+    assert viewer.segments() >= {segment.label for segment in shown.case.mask.segments}
+    viewer.page.close()
+
+
+def test_contours_lie_on_the_edges(shown: Shown) -> None:
+    viewer = shown.open("rtstruct")
+    mask, grid = shown.case.mask, shown.case.volume.grid
+    for number, place in depths(shown.case).items():
+        k, row, _ = (int(value) for value in np.rint(grid.to_index(place)))
+        columns = np.flatnonzero(mask.mask(number)[k, row])
+        viewer.goto(place)
+        picture = viewer.shot(SHOTS / f"rtstruct-{number}.png")
+        edge = grid.to_patient(np.array([k, row, columns[0] - 0.5]))
+        assert wanted(shown.case)[number] in hues(picture, viewer.at(edge), reach=3)
+    viewer.page.close()
+
+
+def test_the_report_shows_its_values(shown: Shown) -> None:
+    viewer = shown.open("sr")
+    viewer.page.wait_for_timeout(2000)
+    viewer.shot(SHOTS / "sr.png")
+    assert viewer.shown
+    said = viewer.words()
+    volumes = [
+        one for one in shown.case.findings if isinstance(one, Measurement) and one.name.meaning == "Volume"
+    ]
+    for one in volumes:
+        if one.segment is not None:
+            assert f"{one.value:.{one.digits}f}" in said
+    viewer.page.close()
+
+
+def test_the_picture_is_shown_in_color(shown: Shown) -> None:
+    viewer = shown.open("sc")
+    picture = viewer.shot(SHOTS / "sc.png")
+    assert viewer.shown
+    seen = [
+        hue(pixel) for pixel in picture.crop((300, 100, 1000, 750)).resize((200, 200)).get_flattened_data()
+    ]
+    for color in wanted(shown.case).values():
+        assert seen.count(color) > 50
+    viewer.page.close()
+
+
+def test_the_document_is_shown(shown: Shown) -> None:
+    viewer = shown.open("pdf")
+    viewer.shot(SHOTS / "pdf.png")
+    assert viewer.page.locator("object,embed,iframe").count()
+    viewer.page.close()
+
+
+def test_the_masks_are_those_of_the_pipeline(shown: Shown) -> None:
+    assert isinstance(shown.case.mask, Segmentation)
+    assert len(shown.case.mask.segments) == 2
