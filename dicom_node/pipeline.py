@@ -48,6 +48,7 @@ from dicom_node.models import (
     shared,
 )
 from dicom_node.plausibility import connected_parts, side_doubts
+from dicom_node.similar import EmbeddingIndex
 from dicom_node.slices import KeySlice, evenly, key_slices, montage
 from dicom_node.terms import (
     ABSENT,
@@ -195,6 +196,7 @@ __all__ = [
     "Classification",
     "Code",
     "Detection",
+    "EmbeddingIndex",
     "Finding",
     "Frame",
     "GeometryError",

@@ -7,16 +7,16 @@ The vocabulary is closed on purpose: a word that could change what a sentence cl
 from __future__ import annotations
 
 _NEUTRAL = """
-    a about ai algorithm amounts an analysis appears approximately approx are around as assessed assessment at
-    automated automatic automatically based be been being by calculated can computed contains corresponds
+    a about ai algorithm amounts an analysis appears approx approximately are around as assessed assessment
+    at automated automatic automatically based be been being by calculated can computed contains corresponds
     current demonstrated demonstrates depicted depicts detected determined displayed equals estimated
-    evaluated evaluation evidence exam examination finding findings for found given gives had has have here identified
-    image images imaging impression in indicated is it its lies located measure measured measurement
-    measurements measures measuring model noted observed of on our patient percentage present quantification
-    quantified reported respectively result results revealed reveals roughly s scan scans seen segment
-    segmentation segmented segments shown shows side sided software structure structures study that the their
-    there these they this those to using value values visible visualized volumetric volumetry was we were
-    which within yields
+    evaluated evaluation evidence exam examination finding findings for found given gives had has have here
+    identified image images imaging impression in indicated is it its lies located measure measured
+    measurement measurements measures measuring model noted observed of on our patient percentage present
+    quantification quantified reported respectively result results revealed reveals roughly s scan scans
+    seen segment segmentation segmented segments shown shows side sided software structure structures study
+    that the their there these they this those to using value values visible visualized volumetric volumetry
+    was we were which within yields
 """
 NEUTRAL = frozenset(_NEUTRAL.split())
 """Words that claim nothing by themselves."""

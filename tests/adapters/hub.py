@@ -77,6 +77,14 @@ def clip(folder: Path) -> Path:
     return saved(folder, made, processor)
 
 
+def encoder(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = hf.Dinov2Config(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8
+    )
+    return saved(folder, hf.Dinov2Model(config), image_processor())
+
+
 def detector(folder: Path) -> Path:
     torch.manual_seed(0)
     config = hf.YolosConfig(

@@ -23,10 +23,12 @@ from dicom_node.pipeline import (
     Options,
     Pipeline,
     Segmentation,
+    Text,
 )
 from pipelines.transformers_base import HubOptions, HubPipeline
 from pipelines.transformers_classify import ImageClassifier, calibrated
 from pipelines.transformers_detect import Detector
+from pipelines.transformers_embed import ImageEmbedder
 from pipelines.transformers_segment import PromptedSegmenter
 from pipelines.transformers_zero_shot import ZeroShot, present_probability
 from tests.adapters import hub
@@ -123,6 +125,27 @@ def test_prompts_in_millimetres_give_masks_where_they_lie(tmp_path: Path, case: 
     assert len([f for f in findings if isinstance(f, Measurement)]) == 2
     far = run(PromptedSegmenter, case, model=folder, structures={"tumor": {"point": (9999, 0, 0)}})
     assert isinstance(far[0], NotApplicable)
+
+
+def test_the_series_most_alike_is_named(tmp_path: Path, case: Case) -> None:
+    folder, index = str(hub.encoder(tmp_path / "dino")), tmp_path / "index"
+    array, affine = lopsided()
+    heads = {"1.2.1": array, "1.2.2": array.max() - array, "1.2.3": np.where(array == 900, 880, array)}
+    notes = []
+    for uid, head in heads.items():
+        other = case_of(seen(head, affine, *AXIAL), "CT", SeriesInstanceUID=uid)
+        [note] = run(ImageEmbedder, other, model=folder, index=index, nearest=1, slices=3)
+        assert isinstance(note, Text)
+        notes.append(note.sentences[0][0])
+    assert notes[0] == "No earlier series to compare with."
+    assert "1.2.1" in notes[1]
+    assert "1.2.1" in notes[2]
+    again = case_of(seen(array, affine, *AXIAL), "CT", SeriesInstanceUID="1.2.1")
+    [note] = run(ImageEmbedder, again, model=folder, index=index, nearest=5)
+    assert isinstance(note, Text)
+    assert len(note.sentences) == 2
+    [nothing] = run(ImageEmbedder, case, model=folder, index=index)
+    assert isinstance(nothing, NotApplicable)
 
 
 def test_reduced_precision_is_close(tmp_path: Path, case: Case) -> None:

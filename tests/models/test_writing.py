@@ -117,6 +117,7 @@ ADAPTERS = (
     "pipelines.transformers_zero_shot:ZeroShot",
     "pipelines.transformers_detect:Detector",
     "pipelines.transformers_segment:PromptedSegmenter",
+    "pipelines.transformers_embed:ImageEmbedder",
     "pipelines.transformers_draft:TextDrafter",
     "pipelines.transformers_extract:ReportExtractor",
 )
