@@ -53,17 +53,18 @@ def read_volumes(paths: Sequence[Path]) -> list[Volume]:
     return [_volume(stack, notes) for stack in stacks]
 
 
-def read_straight(paths: Sequence[Path]) -> Straight:
+def read_straight(paths: Sequence[Path], *, resample: bool = True) -> Straight:
     """Reads one volume for a pipeline that allows resampling: tilted or uneven slices are straightened.
 
     Slices of one orientation that `read_volumes` would tell apart by their spacing alone are one stack here.
+    Without `resample` it is `read_volume`, in the same form.
 
     Raises:
         GeometryError: no volume even so, or more than one; the text says why.
         BadInput: a file can't be understood, or its pixels can't be decoded.
     """
-    stack, notes = _only_stack(*_stacks(paths, uneven=True))
-    if stack[0].position is None or len(stack) == 1:
+    stack, notes = _only_stack(*_stacks(paths, uneven=resample))
+    if not resample or stack[0].position is None or len(stack) == 1:
         volume = _volume(stack, notes)
         return Straight(volume, volume)
     regular = fit(stack)

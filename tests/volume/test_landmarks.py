@@ -197,6 +197,9 @@ def test_tilted(tmp_path: Path, degrees: float) -> None:
     np.testing.assert_allclose(directions.T @ directions, np.eye(3), atol=1e-6)
     oblique = read_volume(paths)  # without resampling: every voxel untouched, on an oblique grid
     np.testing.assert_array_equal(oblique.array, drawn(oblique.grid))
+    as_it_is = read_straight(paths, resample=False)
+    np.testing.assert_array_equal(as_it_is.volume.array, oblique.array)
+    assert as_it_is.volume is as_it_is.source
     for n, mark in enumerate(MARKS, start=1):
         centre = straight.grid.to_patient(np.argwhere(marks_in(straight.array) == n).mean(0))
         assert np.linalg.norm(centre - mark) < 0.5 * max(SPACING)
