@@ -8,6 +8,7 @@ follow each other, so that its past is known.
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from dicom_node.records import (
 )
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
+COUNTED = 0.3
+"""Seconds after an association's end until the source has answered how many images it holds."""
 IDLE_LIMIT = 60.0
 """Seconds after which the receiver ends an idle association."""
 REMEMBERED = 200
@@ -136,7 +139,7 @@ def by_evidence(policy: CompletionConfig) -> Policy:
     """The node's own judgement, on what it would know at each moment."""
 
     def fire(arrival: Arrival, sender: Habits, past: Past) -> Fired:
-        moments = _moments(arrival, policy)
+        moments = _moments(arrival)
         for moment, following in pairwise((*moments, float("inf"))):
             now = moment
             while now < following:
@@ -162,21 +165,18 @@ def days(seed: int, count: int, make: Callable[[random.Random], Habits], policy:
             past.pauses.append(arrival.longest_pause)
 
 
-def _moments(arrival: Arrival, policy: CompletionConfig) -> list[float]:
-    """When something happens after which nothing does for long enough that a verdict could change."""
-    changes = {second for start, end, _ in arrival.associations for second in (start, end, end + 0.3)}
-    events = sorted({*arrival.images, *changes, *((arrival.proof_at,) if arrival.proof_at else ())})
-    quick = 0.9 * min(policy.settle, policy.quiet_min)
-    quiet = [left for left, right in pairwise(events) if right - left > quick or left in changes]
-    return [*quiet, events[-1]]
+def _moments(arrival: Arrival) -> list[float]:
+    """When something happens that can change a verdict, as no image in an open association does."""
+    changes = {second for start, end, _ in arrival.associations for second in (start, end, end + COUNTED)}
+    return sorted({*changes, *((arrival.proof_at,) if arrival.proof_at else ())})
 
 
 def _evidence(arrival: Arrival, sender: Habits, past: Past, now: float) -> Evidence:
     """What the node would know of a series at a moment."""
-    held = [second for second in arrival.images if second <= now]
+    held = arrival.images[: bisect_right(arrival.images, now)]
     begun = [one for one in arrival.associations if one[0] <= now]
     proven = arrival.proof_at is not None and arrival.proof_at <= now
-    ended = [end for _, end, _ in begun if end + 0.3 <= now]
+    ended = [end for _, end, _ in begun if end + COUNTED <= now]
     counted = sender.proof == "count" and ended
     return Evidence(
         series_instance_uid="1",
@@ -194,7 +194,7 @@ def _evidence(arrival: Arrival, sender: Habits, past: Past, now: float) -> Evide
     )
 
 
-def _association(one: tuple[float, float, bool], held: list[float], now: float) -> AssociationEvidence:
+def _association(one: tuple[float, float, bool], held: tuple[float, ...], now: float) -> AssociationEvidence:
     start, end, released = one
     outcome = AssociationOutcome.RELEASED if released else AssociationOutcome.ABORTED
     brought = [second for second in held if start <= second <= end]

@@ -11,7 +11,8 @@ from bench.arrivals import Fired, Habits, Policy, by_evidence, days, fixed, habi
 from bench.harness import OURS, Case, main
 from dicom_node.config import CompletionConfig
 
-DAYS, QUICK_DAYS = 1000, 20
+DAYS, QUICK_DAYS = 400, 20
+"""Scanner days of each class of senders."""
 SUBJECTS: dict[str, Policy] = {
     OURS: by_evidence(CompletionConfig()),
     "timer of 5 s": fixed(5),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dicom_node.records import SeriesFacts, Verdict
+from dicom_node.records import GeometryEvidence, SeriesFacts, Verdict
 from dicom_node.route.explanation import Explanation, Weighed
 from dicom_node.route.study import StudyExplanation
 from dicom_node.understanding import Answer
@@ -18,6 +18,7 @@ def tell(
     verdict: Verdict | None,
     explanations: Iterable[Explanation],
     studies: Iterable[StudyExplanation] = (),
+    geometry: GeometryEvidence | None = None,
 ) -> str:
     """A series' explanation, several lines; it holds values of the header, so it is no log.
 
@@ -27,10 +28,15 @@ def tell(
         verdict: on its completeness; None where it was read from a folder.
         explanations: of routes of one series.
         studies: of routes of several.
+        geometry: what its slices show of its completeness, where there is no verdict.
     """
     lines = [_title(facts), *_answers(answers)]
     if verdict is not None:
         lines.append(f"  {_completeness(verdict)}")
+    if geometry is not None:
+        lines.append(
+            f"  {'a whole stack' if geometry.whole else 'no proof of a whole stack'}: {geometry.reason}"
+        )
     for explanation in explanations:
         lines += _route(explanation)
     for study in studies:
@@ -51,9 +57,11 @@ def _answers(answers: Sequence[Answer]) -> Iterator[str]:
     for answer in sorted(answers, key=lambda one: not one.likely):
         if answer.value is False:
             continue
-        name = answer.fact if answer.value is True else f"{answer.fact} {answer.value}"
+        value = "yes" if answer.value is True else answer.value
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        sure = "" if answer.confidence == 1 else f"{answer.confidence:.0%} sure: "
         doubt = "" if answer.likely else " — too unsure for rules"
-        yield f"  is {name}, {answer.confidence:.0%} sure: {'; '.join(answer.because)}{doubt}"
+        yield f"  {answer.fact}: {shown} ({sure}{'; '.join(answer.because)}){doubt}"
 
 
 def _completeness(verdict: Verdict) -> str:

@@ -53,6 +53,8 @@ def weigh(condition: Condition, facts: SeriesFacts) -> Weighed:
 
 def says(name: str, check: Check) -> str:
     """A test in words: "SliceThickness is between 0.5 and 3"."""
+    if isinstance(check, Unlike):
+        return f"no {name} {_words(check.check)}"
     return f"{name} {_words(check)}"
 
 
@@ -70,11 +72,11 @@ def _words(check: Check) -> str:
         case Present(expected):
             words = "is present" if expected else "is absent"
         case Either(checks):
-            words = " or ".join(_words(one) for one in checks)
+            words = " or ".join(_words(one) for one in checks).replace(" or is ", " or ")
         case Both(checks):
             words = " and ".join(_words(one) for one in checks)
         case Unlike(inner):
-            words = f"never {_words(inner)}"
+            words = f"never {_words(inner)}"  # inside `min` and the like; alone it is "no …"
         case _:
             assert_never(check)
     return words
@@ -138,5 +140,11 @@ def _within(actual: Comparable, low: Comparable | None, high: Comparable | None)
 def _shown(values: tuple[Any, ...]) -> str | None:
     if not values:
         return None
-    text = "\\".join("(item)" if isinstance(one, Mapping) else str(one) for one in values)
+    text = "\\".join(_text(one) for one in values)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "(item)"
+    return str(value).lower() if isinstance(value, bool) else str(value)

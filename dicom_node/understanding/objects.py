@@ -51,6 +51,10 @@ _LOCALIZER = words(
 _DOSE = words("DOSE", "EXAM SUMMARY", "PATIENT PROTOCOL", "DOSIS\\w*")
 
 
+_UNSAID = Clue(False, 0.6, "nothing says so")
+"""A header that is silent speaks against what is rare."""
+
+
 def modality_clues(header: Header) -> Iterator[Clue]:
     """The storage class is written by the machine's software; Modality may be typed by anyone."""
     sop_class_uid, stated = header.text("SOPClassUID"), header.text("Modality")
@@ -63,10 +67,11 @@ def modality_clues(header: Header) -> Iterator[Clue]:
 def localizer_clues(header: Header) -> Iterator[Clue]:
     """Whether the series only helps to plan others."""
     image_type = header.texts("ImageType")
+    yield _UNSAID
     if "LOCALIZER" in image_type:
         yield Clue(True, 0.97, "ImageType has LOCALIZER")
     elif image_type:
-        yield Clue(False, 0.8, "ImageType has no LOCALIZER")
+        yield Clue(False, 0.5, "ImageType has no LOCALIZER")
     for keyword, weight in (("SeriesDescription", 0.9), ("ProtocolName", 0.5)):
         if found := _LOCALIZER.search(header.text(keyword)):
             yield Clue(True, weight, f'{keyword} says "{found[0]}"')
@@ -75,6 +80,7 @@ def localizer_clues(header: Header) -> Iterator[Clue]:
 def derived_clues(header: Header) -> Iterator[Clue]:
     """Whether its pixels were computed from other images (PS3.3 C.7.6.1.1.2, value 1)."""
     first = (header.texts("ImageType") or [""])[0]
+    yield _UNSAID
     if first:
         yield Clue(first == "DERIVED", 0.9, f"ImageType begins with {first}")
     if header.text("SOPClassUID") in _CAPTURED:
@@ -84,9 +90,14 @@ def derived_clues(header: Header) -> Iterator[Clue]:
 def secondary_clues(header: Header) -> Iterator[Clue]:
     """Whether it is a secondary capture: a picture, whose pixels measure nothing."""
     sop_class_uid, image_type = header.text("SOPClassUID"), header.texts("ImageType")
+    yield _UNSAID
     if sop_class_uid:
         captured = sop_class_uid in _CAPTURED
-        yield Clue(captured, 0.9, f"SOPClassUID is {'a' if captured else 'no'} secondary capture's")
+        yield Clue(
+            captured,
+            0.9 if captured else 0.7,
+            f"SOPClassUID is {'a' if captured else 'no'} secondary capture's",
+        )
     if {"SCREEN SAVE", "SCREENSHOT"} & set(image_type) or "SCREEN SAVE" in header.text("SeriesDescription"):
         yield Clue(True, 0.97, "it says that it is a screen save")
     elif len(image_type) > 1 and image_type[1] == "SECONDARY":
@@ -96,11 +107,12 @@ def secondary_clues(header: Header) -> Iterator[Clue]:
 def dose_report_clues(header: Header) -> Iterator[Clue]:
     """Whether it reports the dose, as SR or as a picture of a table."""
     sop_class_uid = header.text("SOPClassUID")
+    yield _UNSAID
     if sop_class_uid in _DOSE_SR:
         yield Clue(True, 0.99, "SOPClassUID is a dose report's")
         return
     if sop_class_uid:
-        yield Clue(False, 0.8, "SOPClassUID is no dose report's")
+        yield Clue(False, 0.5, "SOPClassUID is no dose report's")
     if found := _DOSE.search(header.text("SeriesDescription")):
         pictured = sop_class_uid in _CAPTURED or "SECONDARY" in header.texts("ImageType")
         yield Clue(True, 0.95 if pictured else 0.4, f'SeriesDescription says "{found[0]}"')

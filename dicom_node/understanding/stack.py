@@ -51,7 +51,7 @@ def _depths(header: Header, images: Sequence[Header], normal: Vector, agreed: fl
     ]
     if not distinct or (len(distinct) == 1 and (header.number("NumberOfFrames") or 1) > 1):
         return []  # of a multi-frame object only the first frame is known here
-    answers = [Answer("slices", len(distinct), agreed, (f"{len(distinct)} depths along the normal",))]
+    answers = [Answer("slices", len(distinct), agreed, ("different depths along the normal",))]
     steps = [right - left for left, right in pairwise(distinct)]
     step = (
         median(steps) if steps else header.number("SpacingBetweenSlices") or header.number("SliceThickness")
@@ -59,7 +59,7 @@ def _depths(header: Header, images: Sequence[Header], normal: Vector, agreed: fl
     if step is None:
         return answers
     even = sum(abs(one - step) <= 0.1 * step for one in steps) / len(steps) if steps else 0.6
-    because = f"{even:.0%} of the distances are {step:.2f} mm"
+    because = f"{even:.0%} of the distances are {step:.2f} mm" if steps else "of the only slice, as stated"
     answers.append(Answer("slice_mm", round(step, 3), agreed * even, (because,)))
     extent = distinct[-1] - distinct[0] + step
     answers.append(Answer("coverage_mm", round(extent, 1), agreed, ("first to last slice, edge to edge",)))

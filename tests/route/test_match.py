@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dicom_node.config import RouteConfig
 from dicom_node.records import SeriesFacts
-from dicom_node.route import Explanation, match
+from dicom_node.route import Explanation, know, match
 
 HEADER = {
     "Modality": "CT",
@@ -152,6 +152,25 @@ def test_each_condition_is_shown_with_its_value_and_whether_it_held() -> None:
     assert explanation.reason == "SliceThickness is at most 0.5: 1.0"
 
 
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ({"Modality": ["CT", "MR"]}, "Modality is CT or MR"),
+        ({"ImageType": {"not": ["LOCALIZER", "SECONDARY"]}}, "no ImageType is LOCALIZER or SECONDARY"),
+        ({"SliceThickness": {"min": 0.5, "max": 3}}, "SliceThickness is between 0.5 and 3"),
+        ({"ProtocolName": {"matches": "a.b"}}, "ProtocolName matches /a.b/"),
+        ({"ProtocolName": {"contains": "a", "not": "b"}}, 'ProtocolName contains "a" and never is b'),
+        ({"StudyDate": {"max": "20240131"}}, "StudyDate is at most 2024-01-31"),
+        ({"localizer": False}, "localizer is false"),
+        ({"PatientID": {"present": False}}, "PatientID is absent"),
+    ],
+)
+def test_conditions_in_words(when: Any, said: str) -> None:
+    weighed = _explain(when).weighed
+    assert weighed is not None
+    assert weighed.says == said
+
+
 def test_an_absent_value_is_said_to_be_absent() -> None:
     assert _explain({"BodyPartExamined": "CHEST"}).reason == "BodyPartExamined is CHEST: absent"
 
@@ -183,18 +202,15 @@ def test_the_sites_rules_take_the_series_they_speak_of() -> None:
     from dicom_node.config import load
 
     routes = load(Path(__file__).parents[2] / "conf.yaml").routes
-    head = {
-        "Modality": "MR",
-        "SeriesDescription": "ADNI_Sag3D MPRAGE",
-        "BodyPartExamined": "BRAIN",
-        "EchoTime": 2.93,
-        "ImageType": ["ORIGINAL", "PRIMARY", "M_FFE"],
-    }
-    chest = {"Modality": "CT", "SeriesDescription": "lung", "StudyDescription": "CT CAP"}
+    axial = {"ImageOrientationPatient": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], "ImageType": ["ORIGINAL", "PRIMARY"]}
+    head = axial | {"Modality": "MR", "SeriesDescription": "ADNI_Sag3D MPRAGE", "BodyPartExamined": "BRAIN"}
+    chest = axial | {"Modality": "CT", "SeriesDescription": "lung", "StudyDescription": "CT CAP"}
     scout = chest | {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
-    for header, images, fired in ((head, 170, [1]), (chest, 100, [0]), (scout, 100, []), (chest, 2, [])):
-        found = match(_facts(header=header, images=images, frames=images), routes)
-        assert [index for index, one in enumerate(found) if one.matched] == fired
+    flair = head | {"SeriesDescription": "T2 FLAIR"}
+    cases = ((head, 170, [1]), (chest, 100, [0]), (scout, 100, []), (chest, 2, []), (flair, 170, []))
+    for header, images, fired in cases:
+        facts, _ = know(_facts(header=header, images=images, frames=images, derived={}), ())
+        assert [index for index, one in enumerate(match(facts, routes)) if one.matched] == fired
 
 
 _PLAIN = st.recursive(

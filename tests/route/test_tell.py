@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from dicom_node.config import Config
-from dicom_node.records import SeriesFacts, Verdict
+from dicom_node.records import GeometryEvidence, SeriesFacts, Verdict
 from dicom_node.route import Complete, know, match, match_study, tell
 
 HEADER = {
@@ -57,8 +57,8 @@ def test_an_explanation_reads_well() -> None:
     text = tell(facts, answers, verdict, match(facts, CONFIG.routes))
     assert text.splitlines()[:2] == ["MR 4 KOPF_3D_A (170 images)", "  series 1.2.3"]
     for line in (
-        "  is kind t1w, 100% sure: conf.yaml says so: understanding[0]",
-        '  is body_part head, 95% sure: BodyPartExamined is BRAIN; SeriesDescription says "KOPF"',
+        "  kind: t1w (conf.yaml says so: understanding[0])",
+        '  body_part: head (95% sure: BodyPartExamined is BRAIN; SeriesDescription says "KOPF")',
         "  complete by geometry: released, and 170 slices at even distances in 1 stacks",
         "  ✗ route brain does not run",
         "      ✓ kind is t1w (found: t1w)",
@@ -67,6 +67,14 @@ def test_an_explanation_reads_well() -> None:
         "  ✓ route all runs",
     ):
         assert line in text.splitlines(), text
+
+
+def test_without_a_verdict_the_geometry_is_told() -> None:
+    facts, answers = know(_facts(), ())
+    assert "a whole stack: 5 slices" in tell(facts, answers, None, (), (), GeometryEvidence(True, "5 slices"))
+    assert "no proof of a whole stack: a gap" in tell(
+        facts, (), None, (), (), GeometryEvidence(False, "a gap")
+    )
 
 
 def test_waiting_doubt_and_own_results_are_told() -> None:
