@@ -63,13 +63,6 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    render: Processor = (
-        structlog.processors.JSONRenderer(default=lambda _value: CUT)
-        if as_json
-        else structlog.dev.ConsoleRenderer(
-            colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-    )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -77,7 +70,7 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 keep_patient_data_out,
-                render,
+                _renderer(as_json, colors=out.isatty()),
             ],
         )
     )
@@ -89,6 +82,13 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
     threading.excepthook = lambda args: _log_uncaught(
         args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
     )
+
+
+def _renderer(as_json: bool, *, colors: bool) -> Processor:
+    if as_json:
+        return structlog.processors.JSONRenderer(default=lambda _value: CUT)
+    plain = structlog.dev.plain_traceback  # the default one prints local variables
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
 
 
 def keep_patient_data_out(_logger: object, _method: str, event: EventDict) -> EventDict:

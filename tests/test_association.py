@@ -165,3 +165,18 @@ def test_an_error_in_our_own_code_aborts_the_association() -> None:
         with socket.create_connection(("127.0.0.1", port)):
             pass
     assert heard[0][0] == 7
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")  # pydicom's, of odd values
+def test_an_answer_that_is_not_understood_ends_the_association() -> None:
+    command = Dataset()
+    command.CommandField, command.AffectedSOPClassUID = C_ECHO_RQ, VERIFICATION
+    broken = bytearray(ECHOED)
+    broken[-16:] = b"\xff" * 16
+    with (
+        tcp_listener(saying(ACCEPT, bytes(broken))) as port,
+        associate(peer(port), "NODE", [build_context(VERIFICATION)]) as assoc,
+    ):
+        with pytest.raises(PeerUnavailable, match="malformed"):
+            assoc.ask(assoc.contexts[0], command)
+        assert assoc.ended

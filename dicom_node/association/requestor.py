@@ -120,6 +120,15 @@ class Association:
     def receive(self, patience: float | None = None) -> Message:
         """The next message from the peer, awaited for `patience` seconds (None: the peer's time limit)."""
         self._connection.patience(self.peer.timeout if patience is None else patience)
+        try:
+            return self._message()
+        except PeerUnavailable:  # what is not understood leaves an association of no use
+            self._connection.abort()
+            raise
+        finally:
+            self._connection.patience(self.peer.timeout)
+
+    def _message(self) -> Message:
         command_set, data = bytearray(), bytearray()
         command: Dataset | None = None
         while True:
@@ -132,7 +141,6 @@ class Association:
                 if command is not None and (
                     not control & _COMMAND or command.CommandDataSetType == _NO_DATA_SET
                 ):
-                    self._connection.patience(self.peer.timeout)
                     return Message(self._by_id(context_id), command, bytes(data))
 
     def release(self) -> None:

@@ -56,7 +56,8 @@ class Connection:
 
     def patience(self, seconds: float) -> None:
         """Sets the time limit of each step from here on."""
-        self._socket.settimeout(seconds)
+        if not self.ended:
+            self._socket.settimeout(seconds)
 
     def send(self, pdu: bytes) -> None:
         """Sends one encoded PDU."""

@@ -43,11 +43,22 @@ def make_app(view: StatusView, checks: Callable[[], Iterable[Check]] = tuple) ->
     registry = CollectorRegistry(auto_describe=False)
     registry.register(NodeCollector(view, checks))
 
-    def status() -> Status:
-        return read_status(view, checks, datetime.now(UTC))
+    _secure(app)
+    _add_pages(app, view, checks)
+    _add_probes(app, view, checks)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _secure(app: FastAPI) -> None:
+    """Headers on every answer, and a plain one where the ledger is away."""
 
     @app.middleware("http")
-    async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await call_next(request)
         response.headers.update(HEADERS)
         return response
@@ -57,6 +68,13 @@ def make_app(view: StatusView, checks: Callable[[], Iterable[Check]] = tuple) ->
         log.warning("status_unavailable", error=str(error))
         return JSONResponse({"error": "the ledger does not answer; it is tried again"}, status_code=503)
 
+
+def _add_pages(app: FastAPI, view: StatusView, checks: Callable[[], Iterable[Check]]) -> None:
+    """The status, for people and as JSON."""
+
+    def status() -> Status:
+        return read_status(view, checks, datetime.now(UTC))
+
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def page() -> str:
         return render(status())
@@ -65,6 +83,10 @@ def make_app(view: StatusView, checks: Callable[[], Iterable[Check]] = tuple) ->
     def status_json() -> Status:
         """All that the status page shows."""
         return status()
+
+
+def _add_probes(app: FastAPI, view: StatusView, checks: Callable[[], Iterable[Check]]) -> None:
+    """What a supervisor or a load balancer asks."""
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -78,12 +100,6 @@ def make_app(view: StatusView, checks: Callable[[], Iterable[Check]] = tuple) ->
         failing = [check for check in checks() if not check.ok]
         response.status_code = 503 if failing else 200
         return {"ready": not failing, "failing": failing}
-
-    @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-    return app
 
 
 def serve(app: FastAPI, address: str, port: int, stop: threading.Event) -> None:
