@@ -45,6 +45,8 @@ def demo(
         _show(shown, output)
         if truth is not None:
             _compare(shown, truth)
+        if any(job["state"] == "failed" for job in shown.jobs):
+            raise typer.Exit(1)
 
 
 def _empty(output: Path) -> None:

@@ -111,20 +111,20 @@ class Outbox:
                         not_before=now + delay,
                     )
 
-    def recover(self, now: datetime) -> int:
-        """Owes again what was being sent when the coordinator ended; a peer may get the same bytes twice."""
+    def recover(self, destination: str, now: datetime) -> int:
+        """Owes again what an attempt that was cut off left unsettled; a peer may get the same bytes twice."""
+        sending, ours = DeliveryState.SENDING, DeliveryRow.destination == destination
+        with self._db.read() as conn:
+            if (
+                conn.execute(
+                    select(DeliveryRow.id).where(DeliveryRow.state == sending, ours).limit(1)
+                ).first()
+                is None
+            ):
+                return 0
         with self._db.write() as conn:
-            cause = "the coordinator ended during the attempt"
             return len(
-                move(
-                    conn,
-                    "delivery",
-                    DeliveryState.SENDING,
-                    DeliveryState.OWED,
-                    DeliveryRow.id >= 0,
-                    cause,
-                    now,
-                )
+                move(conn, "delivery", sending, DeliveryState.OWED, ours, "the attempt was cut off", now)
             )
 
     def hurry(self, destination: str, now: datetime) -> int:

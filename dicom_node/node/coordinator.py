@@ -6,7 +6,6 @@ import fcntl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -65,13 +64,12 @@ def _round(site: Site) -> None:
 
 
 def _recover(site: Site, mark: Path) -> None:
-    """Takes up what the last life left: unread journals, unsettled deliveries, files no journal names."""
+    """Takes up what the last life left: unread journals, and files that no journal names."""
     read_journals(site)
     if not mark.exists():
         reconcile(site)
     mark.unlink(missing_ok=True)
-    owed = site.ledger.outbox.recover(datetime.now(UTC))
-    log.info("coordinator_started", deliveries_owed_again=owed)
+    log.info("coordinator_started")
 
 
 def _ticker(site: Site) -> Ticker:

@@ -13,7 +13,13 @@ log = structlog.get_logger()
 
 
 def deliver_due(site: Site, destination: str) -> None:
-    """Sends everything that is due at a destination, and records how each attempt ended."""
+    """Sends everything that is due at a destination, and records how each attempt ended.
+
+    Only one call at a time may run for a destination: what stands as being sent is then an attempt that
+    this process, or its last life, did not get to settle.
+    """
+    if cut_off := site.ledger.outbox.recover(destination, datetime.now(UTC)):
+        log.warning("delivery_was_cut_off", destination=destination, deliveries=cut_off)
     peer = site.config.destinations[destination]
     while deliveries := site.ledger.outbox.begin(destination, datetime.now(UTC)):
         attempts = {delivery.id: delivery.attempt for delivery in deliveries}

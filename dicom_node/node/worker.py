@@ -11,21 +11,23 @@ from typing import get_args
 import structlog
 
 from dicom_node.config import Output, resolve
-from dicom_node.encode import EncodedObject, to_bytes
 from dicom_node.errors import Cancelled, NodeError, Transient
 from dicom_node.infer.devices import limit_threads
 from dicom_node.infer.engine import Engine
 from dicom_node.infer.limits import Watchdog
+from dicom_node.node.outcomes import Outcome, keep, kept
 from dicom_node.node.running import Order, Ran, context_of, failed, run
 from dicom_node.node.site import Site, worker_name
 from dicom_node.pipeline import Pipeline
-from dicom_node.records import Job, JobState, Result
+from dicom_node.records import Job, JobState
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.1
 MAX_ATTEMPTS = 5
 """Tries of a job that fails in a way that may pass."""
 PROGRESS_SECONDS = 1.0
+RECORD_SECONDS = 2.0
+"""Between tries to record an outcome while the database is away."""
 ALL_OUTPUTS = frozenset(get_args(Output))
 
 
@@ -41,9 +43,11 @@ class Worker:
             name: resolve(one) for name, one in site.config.pipelines.items()
         }
         self._engine = Engine(self._pipelines, self._device)
+        self._stop = threading.Event()
 
     def work(self, ready: threading.Event, stop: threading.Event) -> None:
         """Runs until `stop` is set; the job in hand is finished first."""
+        self._stop = stop
         limit_threads()
         for lost in self._ledger.work.recover(self._name, _now()):
             self._end(lost, self._failed(lost, f"its worker ended {lost.attempt} times while it ran this"))
@@ -69,22 +73,14 @@ class Worker:
                 log.error("model_not_loaded", pipeline=name, error=str(fault))
 
     def _do(self, job: Job) -> None:
-        """Runs a job to its end: results, a reason, or back into the queue."""
+        """Brings a job to its end: results, a reason, or back into the queue."""
         log.info("job_started", job=job.id, pipeline=job.pipeline, attempt=job.attempt)
-        if job.missing is not None:
-            self._end(job, replace(self._failed(job, job.missing), state=JobState.NOT_APPLICABLE))
+        if (outcome := kept(self._site.spool, job.id)) is not None:
+            log.info("job_was_done_before", job=job.id)
+            self._record(job, outcome)
             return
-        limit = self._site.config.pipelines[job.pipeline].time_limit
         try:
-            with Watchdog(limit, None, lambda reason: self._end(job, self._failed(job, reason))):
-                ran = run(
-                    self._order(job),
-                    self._engine,
-                    self._pipelines[job.pipeline],
-                    self._site.config,
-                    self._progress(job),
-                )
-            self._end(job, ran)
+            self._end(job, self._ran(job))
         except Cancelled:
             log.warning("job_taken_away", job=job.id)
         except Transient as fault:
@@ -92,6 +88,15 @@ class Worker:
         except Exception as fault:
             log.exception("job_crashed", job=job.id)
             self._end(job, self._failed(job, f"the node itself failed: {type(fault).__name__}"))
+
+    def _ran(self, job: Job) -> Ran:
+        """Runs a job within its time limit. Raises Cancelled, and Transient where another try may work."""
+        if job.missing is not None:
+            return replace(self._failed(job, job.missing), state=JobState.NOT_APPLICABLE)
+        limit = self._site.config.pipelines[job.pipeline].time_limit
+        with Watchdog(limit, None, lambda reason: self._end(job, self._failed(job, reason))):
+            pipeline = self._pipelines[job.pipeline]
+            return run(self._order(job), self._engine, pipeline, self._site.config, self._progress(job))
 
     def _again(self, job: Job, fault: Transient) -> None:
         """Gives a job back, with a growing delay, or fails it when that was tried often enough."""
@@ -104,22 +109,25 @@ class Worker:
 
     def _end(self, job: Job, ran: Ran) -> None:
         """Makes the results durable, then records them with what is owed."""
-        results = [self._keep(job, one) for one in ran.objects]
-        recorded = self._ledger.work.finish(job, ran.state, ran.reason, results, self._site.takes, _now())
-        log.info("job_ended", job=job.id, state=ran.state, results=len(results), recorded=recorded)
+        self._record(job, keep(self._site.spool, job, ran))
 
-    def _keep(self, job: Job, one: EncodedObject) -> Result:
-        """Writes a result into the spool, in a folder of this attempt: an earlier one may have died here."""
-        path = self._site.spool.write_result(
-            f"{job.id}-{job.attempt}", f"{one.sop_instance_uid}.dcm", to_bytes(one)
-        )
-        return Result(
-            sop_instance_uid=one.sop_instance_uid,
-            sop_class_uid=one.sop_class_uid,
-            series_instance_uid=one.series_instance_uid,
-            kind=one.kind,
-            path=path,
-            description=one.description,
+    def _record(self, job: Job, outcome: Outcome) -> None:
+        """Records how a job ended, with what is owed; a database that is away is waited for.
+
+        Where the node stops before it answers, the next life finds the outcome in the spool.
+        """
+        while True:
+            try:
+                recorded = self._ledger.work.finish(
+                    job, outcome.state, outcome.reason, outcome.results, self._site.takes, _now()
+                )
+                break
+            except Transient as fault:
+                log.warning("outcome_waits", job=job.id, error=str(fault))
+                if self._stop.wait(RECORD_SECONDS):
+                    return
+        log.info(
+            "job_ended", job=job.id, state=outcome.state, results=len(outcome.results), recorded=recorded
         )
 
     def _failed(self, job: Job, reason: str) -> Ran:

@@ -247,3 +247,22 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
     node = RunningNode(tmp_path / "node", free_port(), changes={"routes": [{"name": "x", "run": "nothing"}]})
     with pytest.raises(AssertionError, match="nothing"):
         node.start()
+
+
+def test_a_lost_ledger_is_rebuilt_and_what_was_said_stands(
+    tmp_path: Path, orthanc: Orthanc, images: list[Path]
+) -> None:
+    node = node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=0.1)
+    with node:
+        assert storescu([*images], "127.0.0.1", node.port, AE_TITLE).ok
+        node.wait_done(1)
+    study = str(pydicom.dcmread(images[0], stop_before_pixels=True).StudyInstanceUID)
+    before = {uid for one in orthanc.series(study) for uid in one.instances.values()}
+    for file in (node.folder / "data").glob("ledger.sqlite*"):
+        file.unlink()
+    with node:
+        (job,) = node.wait_done(1)
+        assert job["state"] == "done"
+        check_arrived_once(orthanc, images, node)
+    assert {uid for one in orthanc.series(study) for uid in one.instances.values()} == before
+    assert '"job_was_done_before"' in node.log

@@ -200,7 +200,8 @@ def test_what_was_being_sent_when_the_coordinator_died_is_owed_again(ledger: Led
     job = claim(ledger)
     ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(3))
     ledger.outbox.begin("pacs", at(3))
-    assert ledger.outbox.recover(at(4)) == 2
+    assert ledger.outbox.recover("archive", at(4)) == 0
+    assert ledger.outbox.recover("pacs", at(4)) == 2
     assert len(ledger.outbox.begin("pacs", at(4))) == 2
 
 

@@ -1,0 +1,62 @@
+"""What a run said, durable in the spool: a run is not repeated when only the ledger's record of it was lost.
+
+The ledger commits after the spool, and can be rebuilt from it. A second run would give other bytes under
+the same UIDs, since its time is another; so what was said first stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from dicom_node.encode import EncodedObject, to_bytes
+from dicom_node.node.running import Ran
+from dicom_node.records import Job, JobState, Result
+from dicom_node.spool import Spool
+
+NAME = "outcome.json"
+FINAL = (JobState.DONE, JobState.NOT_APPLICABLE)
+"""A failure may have passed by the next time: it is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended, and its results in the spool."""
+
+    state: JobState
+    reason: str | None
+    results: tuple[Result, ...]
+
+
+_ADAPTER = TypeAdapter(Outcome)
+
+
+def keep(spool: Spool, job: Job, ran: Ran) -> Outcome:
+    """Writes the objects of a run, and last what makes them whole: the outcome."""
+    folder = f"{job.id}-{job.created_at:%Y%m%dT%H%M%S%f}-{job.attempt}"
+    results = tuple(_keep(spool, folder, one) for one in ran.objects)
+    outcome = Outcome(ran.state, ran.reason, results)
+    spool.write_result(folder, NAME, _ADAPTER.dump_json(outcome))
+    return outcome
+
+
+def kept(spool: Spool, job_id: str) -> Outcome | None:
+    """The final outcome of an earlier run of a job, whatever the ledger says; None where there is none."""
+    for path in spool.results(f"{job_id}-", NAME):
+        outcome = _ADAPTER.validate_json(path.read_bytes())
+        if outcome.state in FINAL:
+            return outcome
+    return None
+
+
+def _keep(spool: Spool, folder: str, one: EncodedObject) -> Result:
+    """Writes one object."""
+    return Result(
+        sop_instance_uid=one.sop_instance_uid,
+        sop_class_uid=one.sop_class_uid,
+        series_instance_uid=one.series_instance_uid,
+        kind=one.kind,
+        path=spool.write_result(folder, f"{one.sop_instance_uid}.dcm", to_bytes(one)),
+        description=one.description,
+    )

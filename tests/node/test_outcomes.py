@@ -1,0 +1,73 @@
+"""What a run said stands, also when the ledger is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+
+from dicom_node.encode import EncodedObject
+from dicom_node.errors import Permanent
+from dicom_node.node.outcomes import keep, kept
+from dicom_node.node.running import Ran
+from dicom_node.records import Job, JobState
+from dicom_node.spool import Spool
+
+JOB = Job(
+    id="0123abc",
+    study_instance_uid="1.2",
+    series={"image": "1.2.3"},
+    revision=1,
+    route="chest",
+    pipeline="lung",
+    destinations=("pacs",),
+    created_at=datetime(2026, 3, 1, tzinfo=UTC),
+    attempt=1,
+)
+
+
+def ran(state: JobState = JobState.DONE, words: str = "first") -> Ran:
+    ds = Dataset()
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.33"
+    ds.SOPInstanceUID = "2.25.7"
+    ds.SeriesInstanceUID = "2.25.8"
+    ds.ContentLabel = words.upper()
+    ds.file_meta = Dataset()
+    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    return Ran(state, None, (), (EncodedObject("sr", ds, "report"),))
+
+
+def test_a_finished_run_is_found_again_by_its_job(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    outcome = keep(spool, JOB, ran())
+    assert kept(spool, JOB.id) == outcome
+    assert kept(spool, "0123ab") is None, "another job's id may begin alike"
+    assert spool.path(outcome.results[0].path).is_file()
+
+
+def test_a_run_that_died_before_its_end_left_no_outcome_and_is_in_nobodys_way(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    outcome = keep(spool, JOB, ran())
+    spool.path(outcome.results[0].path).with_name("outcome.json").unlink()
+    assert kept(spool, JOB.id) is None
+    again = keep(spool, replace(JOB, attempt=2), ran(words="second"))
+    assert again.results[0].path != outcome.results[0].path
+    assert kept(spool, JOB.id) == again
+
+
+def test_a_failure_is_tried_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    keep(spool, JOB, ran(JobState.FAILED))
+    assert kept(spool, JOB.id) is None
+
+
+def test_a_result_never_changes(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    keep(spool, JOB, ran())
+    with pytest.raises(Permanent):
+        keep(spool, JOB, ran(words="second"))
