@@ -34,6 +34,10 @@ IDLE_LIMIT = 60.0
 REMEMBERED = 200
 """Past series of a sender that count."""
 SERIES_A_DAY = 40
+INTRODUCTION = 20
+"""Series by which a sender becomes known."""
+RELIED_ON = 5
+"""Past series that were all proven complete, after which a sender's proof is waited for."""
 Proof = Literal["commitment", "mpps", "count", ""]
 
 
@@ -155,14 +159,28 @@ def by_evidence(policy: CompletionConfig) -> Policy:
 
 
 def days(seed: int, count: int, make: Callable[[random.Random], Habits], policy: Policy) -> Iterator[Fired]:
-    """Fires for each series of `count` scanner days, ten of each sender."""
+    """Fires for each series of `count` scanner days, ten of each sender, once it is known."""
     draw = random.Random(seed)
     for _ in range(count // 10):
-        sender, past = make(draw), Past()
-        for _ in range(10 * SERIES_A_DAY):
-            arrival = arrive(draw, sender)
+        yield from _days_of(draw, make(draw), policy, slice(INTRODUCTION, INTRODUCTION + 10 * SERIES_A_DAY))
+
+
+def introductions(
+    seed: int, count: int, make: Callable[[random.Random], Habits], policy: Policy
+) -> Iterator[Fired]:
+    """Fires for the first series of `count` senders that were never met before."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        yield from _days_of(draw, make(draw), policy, slice(0, INTRODUCTION))
+
+
+def _days_of(draw: random.Random, sender: Habits, policy: Policy, counted: slice) -> Iterator[Fired]:
+    past = Past()
+    for number in range(counted.stop):
+        arrival = arrive(draw, sender)
+        if number >= counted.start:
             yield policy(arrival, sender, past)
-            past.pauses.append(arrival.longest_pause)
+        past.pauses.append(arrival.longest_pause)
 
 
 def _moments(arrival: Arrival) -> list[float]:
@@ -190,7 +208,7 @@ def _evidence(arrival: Arrival, sender: Habits, past: Past, now: float) -> Evide
         performed=proven and sender.proof == "mpps",
         counts=(SourceCount(_at(ended[-1]), "PACS", len(arrival.images)),) if counted else (),
         pauses=tuple(past.pauses),
-        promised=sender.proof if past.pauses else "",
+        promised=sender.proof if len(past.pauses) >= RELIED_ON else "",
     )
 
 

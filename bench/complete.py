@@ -7,12 +7,13 @@ import statistics
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from bench.arrivals import Fired, Habits, Policy, by_evidence, days, fixed, habits
+from bench.arrivals import Fired, Habits, Policy, by_evidence, days, fixed, habits, introductions
 from bench.harness import OURS, Case, main
 from dicom_node.config import CompletionConfig
 
 DAYS, QUICK_DAYS = 400, 20
 """Scanner days of each class of senders."""
+NEW = "first 20 series of a new sender"
 SUBJECTS: dict[str, Policy] = {
     OURS: by_evidence(CompletionConfig()),
     "timer of 5 s": fixed(5),
@@ -25,6 +26,7 @@ CLASSES: dict[str, Callable[[random.Random], Habits]] = {
     "association alone": lambda draw: habits(draw, proof=False, at_once=True, whole=False),
     "split, whole at every break": lambda draw: habits(draw, proof=False, at_once=False, whole=True),
     "quiet time alone": lambda draw: habits(draw, proof=False, at_once=False, whole=False),
+    NEW: lambda draw: habits(draw, proof=draw.random() < 0.5, at_once=draw.random() < 0.5, whole=True),
 }
 """Senders by what they give to go by."""
 
@@ -32,7 +34,8 @@ CLASSES: dict[str, Callable[[random.Random], Habits]] = {
 @cache
 def fires(sender: str, subject: str, count: int) -> tuple[Fired, ...]:
     """What a policy did on scanner days of a class of senders; the same days for every policy."""
-    return tuple(days(1, count, CLASSES[sender], SUBJECTS[subject]))
+    simulated = introductions if sender == NEW else days
+    return tuple(simulated(1, count, CLASSES[sender], SUBJECTS[subject]))
 
 
 def early(fired: tuple[Fired, ...]) -> float:
