@@ -18,7 +18,7 @@ from dicom_node.encode.content import (
 )
 from dicom_node.encode.context import EncodeContext
 from dicom_node.encode.panels import source_of
-from dicom_node.encode.provenance import GROUP, algorithm_items, number_items, tracking_items
+from dicom_node.encode.provenance import GROUP, algorithm_items, number_items, tracking_items, whole_image
 from dicom_node.findings import Classification, Code, Detection, Finding, Text
 
 _COMMENT = dcm("121106", "Comment")
@@ -62,9 +62,11 @@ def _certainty(fraction: float, children: Sequence[Dataset] = ()) -> Dataset:
 def _classified(one: Classification, context: EncodeContext) -> Dataset:
     about = f"{one.segment}, {one.name.meaning}" if one.segment else one.name.meaning
     items = [*tracking_items(f"{context.algorithm.name}: {about}", context), *algorithm_items(context)]
-    items.append(coded(one.name, one.value))
+    region = whole_image(one.role, context)
+    sure = one.probability is not None
+    items.append(coded(one.name, one.value, children=() if sure else region))
     if one.probability is not None:
-        items.append(_certainty(one.probability))
+        items.append(_certainty(one.probability, region))
     if one.support:
         items.append(text(_COMMENT, f"{one.name.meaning}: {one.support}"))
     return container(GROUP, items, "1501")

@@ -25,7 +25,7 @@ from dicom_node.encode.content import (
 )
 from dicom_node.encode.context import EncodeContext
 from dicom_node.encode.outlines import key_slice, outlines, simplified
-from dicom_node.encode.provenance import GROUP, algorithm_items, number_items, tracking_items
+from dicom_node.encode.provenance import GROUP, algorithm_items, number_items, tracking_items, whole_image
 from dicom_node.encode.segments import tracking_id_of
 from dicom_node.findings import Code, Finding, Measurement, Segment, Segmentation
 
@@ -75,22 +75,23 @@ def _segment_groups(
             uid_reference(dcm("121232", "Source series for segmentation"), series),
         ]
         groups.append(container(GROUP, [*head_with_segment, *site, *number_items(measurements)], "1411"))
-    elif measurements:
-        groups.append(container(GROUP, [*head, *site, *number_items(measurements)], "1501"))
     section = _section(mask, segment_number, context)
+    if encoded is None and measurements:
+        region = whole_image(mask.role, context) if section is None else ()
+        groups.append(container(GROUP, [*head, *site, *number_items(measurements, region)], "1501"))
     if section is not None:
         groups.append(container(GROUP, [*head, *site, section], "1501"))
     return groups
 
 
 def _image_group(measurements: Sequence[Measurement], context: EncodeContext) -> Dataset:
-    """Measurements of the whole image: a group by TID 1501 without a region."""
+    """Measurements of the whole image: a group by TID 1501, its region the image's border."""
     tracking = tracking_items(f"{context.algorithm.name}: whole image", context)
-    headers = context.sources[measurements[0].role]
+    role = measurements[0].role
+    headers = context.sources[role]
     source = image(dcm("121112", "Source of Measurement"), headers[len(headers) // 2])
-    return container(
-        GROUP, [*tracking, *algorithm_items(context), source, *number_items(measurements)], "1501"
-    )
+    numbers = number_items(measurements, whole_image(role, context))
+    return container(GROUP, [*tracking, *algorithm_items(context), source, *numbers], "1501")
 
 
 def _finding(segment: Segment) -> list[Dataset]:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from pydicom import Dataset
 
 from dicom_node.encode.context import EncodeContext
-from dicom_node.encode.lettering import GREY, write
+from dicom_node.encode.lettering import WHITE, write
 from dicom_node.encode.outlines import outlines
 from dicom_node.encode.segments import color_of
 from dicom_node.encode.window import grey, window_of
@@ -147,7 +147,7 @@ def annotate(draw: ImageDraw.ImageDraw, volume: Volume, view: View, name: str) -
     directions = volume.grid.directions
     right, down = directions[:, 2], directions[:, 1]
     w, h = view.size
-    write(draw, (6, h / 2), direction_letters(-right), 26, GREY, "lm")
-    write(draw, (w - 6, h / 2), direction_letters(right), 26, GREY, "rm")
-    write(draw, (w / 2, 4), direction_letters(-down), 26, GREY, "ma")
-    write(draw, (6, h - 6), name, 24, GREY, "ls")
+    write(draw, (6, h / 2), direction_letters(-right), 26, WHITE, "lm")
+    write(draw, (w - 6, h / 2), direction_letters(right), 26, WHITE, "rm")
+    write(draw, (w / 2, 4), direction_letters(-down), 26, WHITE, "ma")
+    write(draw, (6, h - 6), name, 24, WHITE, "ls")

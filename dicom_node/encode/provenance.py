@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydicom import Dataset
 
 from dicom_node.encode.content import (
     CONCEPT_MODIFIER,
     OBSERVATION_CONTEXT,
+    SELECTED_FROM,
     coded,
+    coordinates,
     dcm,
+    image,
     number,
     text,
     uid_reference,
 )
 from dicom_node.encode.context import EncodeContext
 from dicom_node.encode.uids import tracking_uid
-from dicom_node.findings import Measurement
+from dicom_node.findings import Code, Measurement
 
 GROUP = dcm("125007", "Measurement Group")
 _COMMENT = dcm("121106", "Comment")
+_SOURCE = Code("260753009", "SCT", "Source")
 
 
 def tracking_items(tracking_id: str, context: EncodeContext) -> list[Dataset]:
@@ -49,13 +53,31 @@ def algorithm_items(context: EncodeContext) -> list[Dataset]:
     ]
 
 
-def number_items(measurements: Iterable[Measurement]) -> list[Dataset]:
-    """A NUM for each measurement; the doubt of one follows it as a text, for the radiologist to read."""
-    items = []
+def number_items(measurements: Iterable[Measurement], region: Sequence[Dataset] = ()) -> list[Dataset]:
+    """A NUM for each measurement; the doubt of one follows it as a text, for the radiologist to read.
+
+    Args:
+        measurements: in their order.
+        region: what the first one is inferred from, for viewers that show no number without coordinates.
+    """
+    items: list[Dataset] = []
     for each in measurements:
         modifiers = (
             [coded(dcm("121401", "Derivation"), each.derivation, CONCEPT_MODIFIER)] if each.derivation else []
         )
-        items.append(number(each.name, each.value, each.unit, each.digits, children=modifiers))
+        children = modifiers if items else [*modifiers, *region]
+        items.append(number(each.name, each.value, each.unit, each.digits, children=children))
     doubts = dict.fromkeys(f"{each.name.meaning}: {each.doubt}" for each in measurements if each.doubt)
     return items + [text(_COMMENT, doubt) for doubt in doubts]
+
+
+def whole_image(role: str, context: EncodeContext) -> list[Dataset]:
+    """The border of the series' middle image: the region of what was measured or judged on all of it."""
+    headers = context.sources[role]
+    middle = headers[len(headers) // 2]
+    if "Rows" not in middle:
+        return []
+    columns, rows = float(middle.Columns), float(middle.Rows)
+    border = [(0.0, 0.0), (columns, 0.0), (columns, rows), (0.0, rows), (0.0, 0.0)]
+    frames = [1] if int(middle.get("NumberOfFrames") or 1) > 1 else []
+    return [coordinates(_SOURCE, "POLYLINE", border, image(_SOURCE, middle, SELECTED_FROM, frames=frames))]

@@ -29,7 +29,7 @@ from tests.peers.orthanc import Orthanc
 SHOTS = CHECKOUT / "screenshots"
 FORMS = frozenset({"seg", "labelmap", "sr", "sc", "rtstruct", "pdf"})
 
-pytestmark = [pytest.mark.slow, pytest.mark.journey]
+pytestmark = [pytest.mark.slow, pytest.mark.journey, pytest.mark.timeout(900)]
 
 
 @dataclass
