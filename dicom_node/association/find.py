@@ -11,8 +11,8 @@ from pydicom.uid import UID
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.status import code_to_category
 
-from dicom_node.association.peer import Peer, name_of
-from dicom_node.association.requestor import Association, associate
+from dicom_node.association.peer import Peer, intelligible, name_of
+from dicom_node.association.requestor import Association, Message, associate
 from dicom_node.errors import PeerRefused, PeerUnavailable
 
 C_FIND_RQ = 0x0020
@@ -53,7 +53,7 @@ class Finder:
         self.assoc.send(self.context, command, query)
         found: list[Dataset] = []
         while code_to_category((answer := self.assoc.receive()).status) == "Pending":
-            found.append(answer.data_set())
+            found.append(_identifier(answer, self.assoc.peer))
         self._check(answer.status)
         return found
 
@@ -64,6 +64,15 @@ class Finder:
         if status >> 8 == 0xA9:  # PS3.4 C.4.1.1.4: the identifier does not match the SOP class
             raise PeerRefused(f"{text}: it does not support this query")
         raise PeerUnavailable(f"{text}; its log says more")
+
+
+def _identifier(answer: Message, peer: Peer) -> Dataset:
+    """An answer's identifier, every value of it decoded."""
+    with intelligible(peer):
+        identifier = answer.data_set()
+        for element in identifier:
+            _ = element.value
+        return identifier
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def _of_study(answer: Dataset, study_instance_uid: str) -> bool:
 
 def _count(ask: Finder, answer: Dataset, upper: dict[str, str]) -> int:
     number = answer.get("NumberOfSeriesRelatedInstances")
-    if number is not None and str(number).strip():
+    if number is not None and str(number).strip().isdigit():
         return int(number)
     images = ask.find("IMAGE", **upper, SeriesInstanceUID=str(answer.SeriesInstanceUID), SOPInstanceUID="")
     return len({str(image.SOPInstanceUID) for image in images if image.get("SOPInstanceUID")})

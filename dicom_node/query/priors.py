@@ -101,5 +101,5 @@ def _series(
                 study_date=str(study.StudyDate),
                 modality=modality,
                 description=str(series.get("SeriesDescription", "") or ""),
-                instances=None if count in {None, ""} else int(count),
+                instances=int(count) if str(count).isdigit() else None,
             )

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.transport import ThreadedAssociationServer
@@ -218,3 +220,26 @@ def test_a_peer_that_is_away_and_one_that_only_stores(tmp_path: Path) -> None:
             count_instances(peer(only_stores.port), "NODE", CURRENT)
         with pytest.raises(PeerRefused, match="neither C-GET nor C-MOVE"):
             retrieve(peer(only_stores.port), "NODE", PRIOR, SERIES["prior"], refuse_to_receive)
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")  # pydicom's, of odd values
+def test_where_a_number_is_none_the_images_are_counted() -> None:
+    def answer(event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+        level = event.identifier.QueryRetrieveLevel
+        for number in range(2 if level == "IMAGE" else 1):
+            odd = Dataset()
+            odd.QueryRetrieveLevel, odd.SeriesInstanceUID = level, SERIES["now"]
+            odd.SOPInstanceUID = f"1.2.{number}"
+            tag = Tag("NumberOfSeriesRelatedInstances")
+            odd[tag] = RawDataElement(tag, "IS", 4, b"many", 0, True, True)
+            yield 0xFF00, odd
+
+    ae = AE("ORTHANC")
+    ae.add_supported_context(STUDY_ROOT)
+    port = free_port()
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, answer)])
+    assert isinstance(server, ThreadedAssociationServer)
+    try:
+        assert count_instances(peer(port), "NODE", CURRENT) == {SERIES["now"]: 2}
+    finally:
+        server.shutdown()
