@@ -17,9 +17,12 @@ from dicom_node.volume.resample import Straight, straightening_of
 from dicom_node.volume.stacks import fit, grid_of, stacks_of, tilt_degrees
 from dicom_node.volume.suv import SUV, suv_factor
 
-LOCALIZERS = frozenset({"LOCALIZER", "SCOUT", "SURVEY", "REF_SURVIEW"})
-DERIVED_VIEWS = frozenset({"PROJECTION IMAGE", "SCREEN SAVE", "PATIENT_INFO", "DOSE_INFO", "MPR"})
-"""Values of Image Type that no slice of an acquired stack has."""
+NO_SLICES = frozenset(
+    {"LOCALIZER", "SCOUT", "SURVEY", "REF_SURVIEW", "SCREEN SAVE", "PATIENT_INFO", "DOSE_INFO"}
+)
+"""Values of Image Type that no slice has."""
+VIEWS = frozenset({"PROJECTION IMAGE", "MPR"})
+"""Values of Image Type of what was computed from slices: left out beside them, a stack where it is alone."""
 STRAY_SHARE = 0.2
 """Stacks with fewer slices than this share of the largest one are strays, and left out with a note."""
 
@@ -100,9 +103,10 @@ def _stacks(paths: Sequence[Path], *, uneven: bool = False) -> tuple[list[list[P
         raise GeometryError("no file of the series holds an image")
     if any("MOSAIC" in plane.image_type for plane in planes):
         raise GeometryError("the slices stand side by side in mosaic images, which are not taken apart")
-    kept = [plane for plane in planes if not _is_view(plane)]
+    kept = [plane for plane in planes if not NO_SLICES & {value.upper() for value in plane.image_type}]
     if not kept:
-        raise GeometryError("there are only localizers or derived views, no slices")
+        raise GeometryError("there are only localizers or pictures of the screen, no slices")
+    kept = [plane for plane in kept if not VIEWS & {value.upper() for value in plane.image_type}] or kept
     if len(kept) == 1 and kept[0].position is None:
         return [kept], ()
     placed = [plane for plane in kept if plane.position is not None and plane.orientation is not None]
@@ -112,11 +116,6 @@ def _stacks(paths: Sequence[Path], *, uneven: bool = False) -> tuple[list[list[P
     main = [stack for stack in stacks if len(stack) > STRAY_SHARE * len(stacks[0])]
     left_out = len(planes) - sum(map(len, main))
     return main, (f"{left_out} images that belong to no stack were left out",) if left_out else ()
-
-
-def _is_view(plane: Plane) -> bool:
-    kinds = {value.upper() for value in plane.image_type}
-    return bool(kinds & LOCALIZERS or kinds & DERIVED_VIEWS)
 
 
 def _volume(stack: Sequence[Plane], notes: tuple[str, ...]) -> Volume:

@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from dicom_node.errors import BadInput, GeometryError
 from dicom_node.geometry import Volume
-from dicom_node.phantom import axial_grid, write_series
+from dicom_node.phantom import axial_grid, reoriented, write_series
 from dicom_node.volume import read_volume, read_volumes
 
 ARRAY = np.random.default_rng(1).integers(-1000, 2000, (7, 9, 11)).astype(np.int16)
@@ -26,6 +26,12 @@ def edited(paths: list[Path], change: Callable[[int, pydicom.Dataset], None]) ->
         change(number, ds)
         ds.save_as(path, enforce_file_format=True)
     return paths
+
+
+def same_acquisition(path: Path) -> dict[str, str]:
+    ds = pydicom.dcmread(path)
+    keywords = ("FrameOfReferenceUID", "SeriesInstanceUID", "AcquisitionTime", "ContentTime")
+    return {keyword: ds[keyword].value for keyword in keywords}
 
 
 def test_a_series_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -94,7 +100,7 @@ def test_a_missing_slice_is_found(tmp_path: Path) -> None:
 
 def test_a_second_image_at_one_position_is_found(tmp_path: Path) -> None:
     paths = write_series(ARRAY, GRID, tmp_path / "a", "CT")
-    uids = {key: pydicom.dcmread(paths[0])[key].value for key in ("FrameOfReferenceUID", "SeriesInstanceUID")}
+    uids = same_acquisition(paths[0])
     other = write_series(ARRAY + 1, GRID, tmp_path / "b", "CT", uids)
     with pytest.raises(GeometryError, match="1 of 8 images lie at a position that another image has"):
         read_volume([*paths, other[2]])
@@ -102,9 +108,18 @@ def test_a_second_image_at_one_position_is_found(tmp_path: Path) -> None:
 
 def test_the_same_image_twice_counts_once(tmp_path: Path) -> None:
     paths = write_series(ARRAY, GRID, tmp_path / "a", "CT")
-    uids = {key: pydicom.dcmread(paths[0])[key].value for key in ("FrameOfReferenceUID", "SeriesInstanceUID")}
+    uids = same_acquisition(paths[0])
     copies = write_series(ARRAY, GRID, tmp_path / "b", "CT", uids)  # other SOP Instance UIDs
     volume = read_volume([*paths, paths[1], copies[2]])
+    np.testing.assert_array_equal(volume.array, ARRAY)
+    assert volume.notes == ("1 images that belong to no stack were left out",)
+
+
+def test_a_slice_acquired_again_is_left_out_and_said_so(tmp_path: Path) -> None:
+    paths = write_series(ARRAY, GRID, tmp_path / "a", "CT")
+    later = same_acquisition(paths[0]) | {"AcquisitionTime": "235959"}
+    again = write_series(ARRAY + 1, GRID, tmp_path / "b", "CT", later)
+    volume = read_volume([again[2], *paths])
     np.testing.assert_array_equal(volume.array, ARRAY)
     assert volume.notes == ("1 images that belong to no stack were left out",)
 
@@ -125,6 +140,17 @@ def test_a_localizer_is_left_out_and_said_so(tmp_path: Path) -> None:
     assert "1 images that belong to no stack were left out" in volume.notes
     with pytest.raises(GeometryError, match="only localizers"):
         read_volume(paths[:1])
+
+
+def test_reformats_are_left_out_beside_slices_and_a_stack_alone(tmp_path: Path) -> None:
+    slices = write_series(ARRAY, GRID, tmp_path / "a", "CT")
+    shared = {"FrameOfReferenceUID": pydicom.dcmread(slices[0]).FrameOfReferenceUID}
+    turned, its_grid = reoriented(ARRAY, GRID, (1, 0, 2), (False, False, False))
+    reformats = write_series(
+        turned, its_grid, tmp_path / "b", "CT", shared | {"ImageType": ["DERIVED", "SECONDARY", "MPR"]}
+    )
+    np.testing.assert_array_equal(read_volume([*slices, *reformats]).array, ARRAY)
+    assert read_volume(reformats).array.shape == turned.shape
 
 
 @pytest.mark.parametrize("keyword", ["EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber", None])
