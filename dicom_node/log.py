@@ -63,7 +63,7 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
+    handler = _Writer(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _cut_quotes],
@@ -78,10 +78,28 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
     for package in OURS:
         logging.getLogger(package).setLevel(level.upper())
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # else a record that can't be written is printed as it was
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda args: _log_uncaught(
         args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
     )
+
+
+class _Writer(logging.Handler):
+    """Writes lines to a stream, or to what standard error is at that moment."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record; a stream that is gone ends no process."""
+        try:
+            out = sys.stderr if self._stream is None else self._stream
+            out.write(self.format(record) + "\n")
+            out.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
 
 
 def _renderer(as_json: bool, *, colors: bool) -> Processor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -39,9 +40,11 @@ secrets = st.text(st.characters(categories=["L", "N"]), min_size=8, max_size=20)
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
+    raising = logging.raiseExceptions
     handlers, level = root.handlers[:], root.level
     yield
     logging.captureWarnings(False)
+    logging.raiseExceptions = raising
     structlog.reset_defaults()
     root.handlers[:], root.level = handlers, level
     sys.excepthook, threading.excepthook = hooks
@@ -81,6 +84,22 @@ def test_setting_up_again_logs_no_line_twice(stream: io.StringIO) -> None:
     log.configure("info", stream=stream)
     structlog.get_logger("dicom_node").info("once")
     assert len(lines_of(stream)) == 1
+
+
+def test_standard_error_may_be_another_one_later(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.redirect_stderr(io.StringIO()) as first:
+        log.configure("info", json=True)
+        first.close()
+    structlog.get_logger("dicom_node").info("later")
+    assert json.loads(capsys.readouterr().err)["event"] == "later"
+
+
+def test_a_stream_that_is_gone_ends_nothing_and_tells_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    gone = io.StringIO()
+    log.configure("info", stream=gone)
+    gone.close()
+    structlog.get_logger("dicom_node").info("odd", note="Doe")
+    assert "Doe" not in capsys.readouterr().err
 
 
 @given(
