@@ -59,6 +59,7 @@ def assert_near_truth(findings: list[Finding], truth: ChestTruth) -> None:
     assert all(measurement.doubt is None for measurement in found.values())
 
 
+@pytest.mark.slow
 def test_volumes_and_densities_of_the_phantom() -> None:
     array, grid, truth = chest()
     assert_near_truth(run(case(array, grid)), truth)

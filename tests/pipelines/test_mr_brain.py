@@ -50,6 +50,7 @@ def colin27(folder: Path) -> tuple[NDArray[np.int16], NDArray[np.bool_], Grid]:
     return head, brain, Grid(head.shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plane", "axes", "flips"),
     [("axial", (2, 1, 0), (False, True, True)), ("sagittal", (0, 1, 2), (True, True, True))],
@@ -80,6 +81,7 @@ def test_colin27_in_two_orientations(
     assert volume_ml.value == pytest.approx(1956, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_real_head(pipeline: MrBrain, shared_data: Path, gunzipped: Callable[[Path], Path]) -> None:
     paths = sorted(gunzipped(shared_data / "mr_head_t1w_philips").iterdir())
     volume = read_volume(paths)

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk  # noqa: N813
 
 from dicom_node.errors import BadInput, GeometryError
-from dicom_node.geometry import Volume
 from dicom_node.phantom import axial_grid, reoriented, write_series
 from dicom_node.volume import read_volume, read_volumes
 
@@ -189,35 +187,3 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     paths[3].write_bytes(paths[3].read_bytes()[:-20])
     with pytest.raises(BadInput, match="ends before its pixels"):
         read_volume(paths)
-
-
-def matches_simpleitk(volume: Volume, folder: Path) -> None:
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
-    theirs = reader.Execute()
-    shape = np.asarray(volume.array.shape)
-    for corner in np.ndindex(2, 2, 2):
-        index = np.asarray(corner) * (shape - 1)
-        point = [float(v) for v in volume.grid.to_patient(index)]
-        found = theirs.TransformPhysicalPointToContinuousIndex(point)
-        np.testing.assert_allclose(found[::-1], index, atol=0.02)
-    values = sitk.GetArrayFromImage(theirs)
-    padded = (volume.array == -1024) & (values < -1024)
-    np.testing.assert_allclose(volume.array[~padded], values[~padded], rtol=1e-6, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "folder",
-    [
-        "ct_chest_cmb_crc",
-        "mr_head_t1w_philips",
-        "mr_decubitus_HFDR",
-        "seg_sr_rt/dcmqi/segmentations/ct-3slice",
-        "seg_sr_rt/dcmqi/segmentations/24x38x3/image",
-    ],
-)
-def test_real_series_agree_with_simpleitk(
-    shared_data: Path, gunzipped: Callable[[Path], Path], folder: str
-) -> None:
-    files = gunzipped(shared_data / folder)
-    matches_simpleitk(read_volume(sorted(files.iterdir())), files)
