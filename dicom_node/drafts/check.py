@@ -92,8 +92,15 @@ def _claims(pieces: Sequence[Token]) -> Iterable[Claim]:
     """Yields a sentence's claims in order, each with what it takes over from those before."""
     everywhere = tuple(dict.fromkeys(piece.phrase for piece in pieces if piece.kind == "structure"))
     carried = _Carried(structures=everywhere if len(everywhere) == 1 else ())
+    last: Claim | None = None
     for part in _parts(pieces):
-        yield from _claims_of(part, carried)
+        for last in _claims_of(part, carried):
+            yield last
+    # A side that nothing follows belongs to what stands before it: "a nodule is seen, on the left".
+    for side in carried.pending_sides:
+        if last is None:
+            raise _UnsupportedError("it names a side of nothing")
+        yield replace(last, side=side, own_subject=True)
 
 
 def _parts(pieces: Sequence[Token]) -> Iterable[list[Token]]:

@@ -125,6 +125,10 @@ The left lung measures 2450–2801 ml.
 The left lung has a volume of 2450 square centimetres.
 On the right, the lung measures 2450 ml.
 Both nodules are seen.
+A nodule is present, on the left.
+A nodule is present on the right and the left.
+The left lung measures 2450 ml, and the right.
+On the left.
 The left lung measures 2450.
 The left lung measures 2450 mm.
 The left lung measures 2 L.

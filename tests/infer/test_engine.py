@@ -23,7 +23,7 @@ class Sound(Pipeline):
 
     def load(self, device: str) -> None:
         self.loads.append(device)
-        self.weights = np.ones(4_000_000)
+        self.weights = np.ones(8_000_000)
 
     def run(self, case: Case) -> Iterable[Finding]:
         assert self.weights.size
@@ -90,7 +90,7 @@ def test_an_unmet_requirement_loads_nothing() -> None:
 
 def test_the_least_recently_used_is_put_away_and_comes_back() -> None:
     Sound.loads.clear()
-    engine = Engine({name: Sound() for name in "abc"}, "cpu", model_memory_mb=80)
+    engine = Engine({name: Sound() for name in "abc"}, "cpu", model_memory_mb=150)
     for name in "abac":
         engine.run(name, make_case())
     assert engine.warm_names == ("a", "c")
