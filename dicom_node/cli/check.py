@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from dicom_node.cli.common import CONFIG, ConfigOption, console, errors
-from dicom_node.config import Config, FaultyConfigError, load
+from dicom_node.config import Config, FaultyConfigError, RouteConfig, load
 
 
 def check(config: ConfigOption = CONFIG) -> None:
@@ -36,9 +36,15 @@ def summary(config: Config) -> Table:
     for name, pipeline in config.pipelines.items():
         table.add_row("pipeline", f"{name}: {pipeline.use}")
     for route in config.routes:
-        table.add_row(
-            "route", f"{route.name}: runs {route.run}, sends to {', '.join(route.send) or 'nobody'}"
-        )
+        table.add_row("route", f"{route.name}: {_route(route)}")
     for name, one in config.destinations.items():
         table.add_row("destination", f"{name}: {one.where}, {', '.join(one.outputs)}")
     return table
+
+
+def _route(route: RouteConfig) -> str:
+    """What a route does, in words."""
+    inputs = f" on {', '.join(route.series)}" if route.series else ""
+    sends = "in shadow, sends nothing" if route.shadow else f"sends to {', '.join(route.send) or 'nobody'}"
+    at_times = ", at certain times" if route.hours else ""
+    return f"runs {route.run}{inputs}{at_times}, {sends}"

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dicom_node.config.document import Document, read_document
-from dicom_node.config.faults import Fault, FaultyConfigError
+from dicom_node.config.faults import Fault, FaultyConfigError, KeyPath
 from dicom_node.config.models import Config, PipelineConfig
 from dicom_node.config.pipelines import resolve
 from dicom_node.config.problems import faults_of
@@ -24,8 +24,8 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 def load(path: Path, *, pipelines: bool = False) -> Config:
     """Reads and checks conf.yaml.
 
-    Paths are made absolute, from the file's folder; `${NAME}` in `node.database` is replaced by the
-    environment's variable; the file's folder is put at the end of `sys.path`, for a site's own pipelines.
+    Paths are made absolute, from the file's folder; `${NAME}` in a URL is replaced by the environment's
+    variable; the file's folder is put at the end of `sys.path`, for a site's own pipelines.
 
     Args:
         path: the file.
@@ -72,16 +72,21 @@ def _validated(document: Document, faults: list[Fault]) -> Config | None:
 
 
 def _insert_secrets(content: dict[str, Any], faults: list[Fault]) -> None:
-    """Replaces `${NAME}` in `node.database`, in place."""
-    node = content.get("node")
-    url = node.get("database") if isinstance(node, dict) else None
-    if not isinstance(node, dict) or not isinstance(url, str):
-        return
-    for name in _VARIABLE.findall(url):
-        if name not in os.environ:
-            found = f"the environment has no variable {name}"
-            faults.append(Fault(("node", "database"), found, "set it before the node starts"))
-    node["database"] = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), url)
+    """Replaces `${NAME}` in URLs, which may hold a password: `node.database` and each destination's `url`."""
+    destinations = content.get("destinations")
+    named = destinations.items() if isinstance(destinations, dict) else ()
+    sections: list[tuple[KeyPath, Any]] = [(("node", "database"), content.get("node"))]
+    sections += [(("destinations", name, "url"), section) for name, section in named]
+    for path, section in sections:
+        key = str(path[-1])
+        url = section.get(key) if isinstance(section, dict) else None
+        if not isinstance(url, str):
+            continue
+        for name in _VARIABLE.findall(url):
+            if name not in os.environ:
+                missing = f"the environment has no variable {name}"
+                faults.append(Fault(path, missing, "set it before the node starts"))
+        section[key] = _VARIABLE.sub(lambda found: os.environ.get(found[1], ""), url)
 
 
 def _made_pipelines(content: dict[str, Any], faults: list[Fault]) -> dict[str, Pipeline]:

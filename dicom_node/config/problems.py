@@ -13,7 +13,7 @@ from dicom_node.config.faults import Fault, KeyPath, one_of, shown
 
 EXPANDED = "faults"
 """Type of a validator's error that carries faults of its own in its context."""
-_SECRET = ("database", "password", "token")
+_SECRET = ("database", "url")
 _WANTED = {
     "bool": "true or false",
     "dict": "a mapping of keys and values, indented below",

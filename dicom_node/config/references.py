@@ -64,8 +64,7 @@ def _routes(content: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _destinations(content: dict[str, Any]) -> Iterator[Fault]:
-    own = {"host": "127.0.0.1", "port": NodeConfig().port, "ae_title": NodeConfig().ae_title}
-    own |= {key: value for key, value in _section(content, "node").items() if key in ("port", "ae_title")}
+    own_port = str(_section(content, "node").get("port", NodeConfig().port))
     seen: dict[tuple[str, ...], str] = {}
     for name, one in _section(content, "destinations").items():
         if not isinstance(one, dict):
@@ -77,7 +76,7 @@ def _destinations(content: dict[str, Any]) -> Iterator[Fault]:
             found = f'has the same host, port and AE title as "{seen[address]}"'
             yield Fault(path, found, "results would be sent twice; keep one of them")
         seen.setdefault(address, name)
-        if str(one.get("host")) in ("127.0.0.1", "localhost", "::1") and address[1] == str(own["port"]):
+        if str(one.get("host")) in ("127.0.0.1", "localhost", "::1") and address[1] == own_port:
             yield Fault(path, "is this node itself", "results must not come back as input")
 
 

@@ -39,3 +39,13 @@ def test_a_missing_file_is_one_fault(tmp_path: Path) -> None:
     result = CliRunner().invoke(_app(), ["--config", str(tmp_path / "conf.yaml")])
     assert result.exit_code == 1
     assert "can't be read: No such file or directory" in result.output
+
+
+def test_what_a_route_does_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "conf.yaml"
+    hours = 'hours: [{start: "20:00", end: "06:00"}]\n    shadow: true\n    run: lung'
+    path.write_text(CONF.read_text().replace("run: lung", hours))
+    result = CliRunner().invoke(_app(), ["--config", str(path)], terminal_width=200)
+    assert result.exit_code == 0
+    said = " ".join(result.output.split())
+    assert "runs lung, at certain times, in shadow, sends nothing" in said

@@ -167,8 +167,16 @@ def test_the_database_may_name_a_variable(tmp_path: Path, monkeypatch: pytest.Mo
     assert "no variable LEDGER_PASSWORD" in str(_faults(tmp_path, text))
 
 
-def test_a_database_url_is_never_shown(tmp_path: Path) -> None:
+def test_a_destinations_url_may_name_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PACS_PASSWORD", "s3cret")
+    text = 'destinations: {pacs: {url: "https://ai:${PACS_PASSWORD}@pacs.example/dicom-web"}}\n'
+    assert _load(tmp_path, text).destinations["pacs"].url == "https://ai:s3cret@pacs.example/dicom-web"
+
+
+def test_urls_are_never_shown(tmp_path: Path) -> None:
     assert "s3cret" not in str(_faults(tmp_path, "node: {database: [s3cret]}\n"))
+    text = "destinations: {pacs: {url: 'ftp://ai:s3cret@pacs.example'}}\n"
+    assert "s3cret" not in str(_faults(tmp_path, text))
 
 
 def test_a_file_of_the_sites_own_is_found_beside_conf_yaml(tmp_path: Path) -> None:
