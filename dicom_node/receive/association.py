@@ -38,6 +38,8 @@ from dicom_node.receive.reception import Reception
 from dicom_node.receive.transport import Closed, TimedOut, Transport
 
 log = structlog.get_logger()
+_FEW = 1024
+"""Bytes read at a time of what is passed over, where there is no association."""
 
 
 class State(Enum):
@@ -67,7 +69,7 @@ class Acceptor:
         self._exchange: Exchange | None = None
         self._released = False
         self._head = bytearray(SHORTEST)
-        self._buffer = bytearray(MAX_PDU)
+        self._buffer = bytearray(_FEW)  # one for fragments comes with the association
         self._length = 0
         self._unread: int | None = 0
         """Bytes of the PDU in hand that are still to come; None where its end can't be told."""
@@ -137,7 +139,7 @@ class Acceptor:
         if isinstance(answer, NotAdmitted):
             self._reception.refuse(refusal(request, self._address, answer.reason, answer.hint))
             return self._wait_for_end(reject(*answer.rejection))
-        self._exchange = answer
+        self._exchange, self._buffer = answer, bytearray(MAX_PDU)
         self.state = State.STA6
         self._transport.send(answer.agreement.answer)
         return None

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+import structlog
+
 from dicom_node.errors import BadInput
 from dicom_node.receive import command, services
 from dicom_node.receive.admission import Admitted, refusal
@@ -19,6 +21,7 @@ from dicom_node.receive.status import Refused, Status
 from dicom_node.receive.storing import Storing
 from dicom_node.records import Association, AssociationOutcome, ReceiverEvent
 
+log = structlog.get_logger()
 _LONGEST_COMMAND = 16_384
 """Bytes of a command set; the longest of the standard take one."""
 
@@ -99,6 +102,13 @@ class Exchange:
             outcome = AssociationOutcome.RELEASED if released else AssociationOutcome.ABORTED
             ended = replace(self._record, ended_at=datetime.now(UTC), outcome=outcome, instances=self._stored)
             self.reception.report(ReceiverEvent("closed", association=ended))
+            log.info(
+                "association_ended",
+                calling=self.request.calling_ae_title,
+                address=self.address,
+                outcome=outcome.value,
+                stored=self._stored,
+            )
         self.reports.association_ended()
 
     def record(self) -> None:

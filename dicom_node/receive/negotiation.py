@@ -139,7 +139,11 @@ class Negotiator:
         """
         key = (body, may, private)
         if (known := self._agreements.get(key)) is None:
-            known = negotiate(self.read(body), may, private)
+            request = self.read(body)
+            try:
+                known = negotiate(request, may, private)
+            except Exception as error:  # as above
+                raise Unintelligible("an A-ASSOCIATE-RQ that can't be answered") from error
             _remember(self._agreements, key, known, len(body))
         return known
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gc
+import logging
 import select
 import signal
 import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
+import pydicom.config
 import structlog
 
 from dicom_node.config.models import Config
@@ -64,11 +66,29 @@ def serve(
     try:
         found, dropped = spool.recover(journal)
         log.info("receiver_starts", index=process_index, recovered=found, dropped=dropped)
-        with listen(config) as listener:
+        with listen(config) as listener, _tolerant():
             _Server(Reception(config, spool, journal), listener).run(ready, stop)
     finally:
         journal.close()
     log.info("receiver_stopped", index=process_index)
+
+
+@contextmanager
+def _tolerant() -> Iterator[None]:
+    """What senders write oddly is neither said nor remembered by the libraries that read it.
+
+    Python keeps the text of every warning that it has shown: hostile UIDs would fill the memory.
+    pynetdicom has messages for every PDU, some with data sets; what matters is said here.
+    """
+    logger, settings = logging.getLogger("pynetdicom"), pydicom.config.settings
+    before = logger.level, settings.reading_validation_mode
+    logger.setLevel(logging.CRITICAL)
+    settings.reading_validation_mode = pydicom.config.IGNORE
+    try:
+        yield
+    finally:
+        logger.setLevel(before[0])
+        settings.reading_validation_mode = before[1]
 
 
 def listen(config: Config) -> socket.socket:
@@ -102,7 +122,7 @@ class _Server:
     def run(self, ready: Callable[[], None], stop: threading.Event) -> None:
         """Serves until `stop`, and then until what is in hand is done or its time is up."""
         threading.stack_size(512 * 1024)
-        gc.freeze()
+        gc.freeze()  # what is loaded by now stays: no collection need look at it again
         self._listener.setblocking(False)
         ready()
         while not stop.is_set():

@@ -89,10 +89,12 @@ class Service:
         if self._data.tell() > _LARGEST:
             raise Refused(Status.RESOURCE_LIMITATION, "the data set is too large")
         message, fragments = DIMSEMessage(), P_DATA()
-        fragments.presentation_data_value_list = [
-            [self._context_id, bytes((COMMAND | LAST,)) + self._request.raw],
-            [self._context_id, bytes((LAST,)) + self._data.getvalue()],
-        ]
+        fragments.presentation_data_value_list.extend(
+            [
+                (self._context_id, bytes((COMMAND | LAST,)) + self._request.raw),
+                (self._context_id, bytes((LAST,)) + self._data.getvalue()),
+            ]
+        )
         try:
             message.decode_msg(fragments)
             return message.message_to_primitive()

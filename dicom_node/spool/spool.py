@@ -138,12 +138,15 @@ class Spool:
         return journal.owner_alive(self.root / layout.JOURNALS, journal.owner_of(name))
 
     def remove_journal(self, name: str) -> bool:
-        """Takes away a journal that nothing will be added to; False where that can't be known yet."""
-        path, later = self._below(layout.JOURNALS, name), self.journals()
-        rotated = any(journal.owner_of(other) == journal.owner_of(name) and other > name for other in later)
-        if not rotated and self.journal_owner_alive(name):
+        """Takes away a journal that nothing will be added to; False where something may still be."""
+        owner = journal.owner_of(name)
+        parts = [part for part in self.journals() if journal.owner_of(part) == owner]
+        alive = self.journal_owner_alive(name)
+        if alive and name >= max(parts, default=name):
             return False
-        path.unlink(missing_ok=True)
+        self._below(layout.JOURNALS, name).unlink(missing_ok=True)
+        if not alive and parts in ([], [name]):
+            self._below(layout.JOURNALS, owner + journal.LOCK).unlink(missing_ok=True)
         return True
 
     def notify(self) -> None:
@@ -200,10 +203,6 @@ class Spool:
         with storing(), self.folders.folder(folder):
             write_durably(path, data)
         return relative
-
-    def results(self, prefix: str, name: str) -> list[Path]:
-        """Results of one name, in the folders of the jobs whose ids begin so, oldest folder first."""
-        return sorted((self.root / layout.RESULTS).glob(f"{layout.word(prefix)}*/{layout.word(name)}"))
 
     def remove(self, relative: str) -> None:
         """Takes a file away, and the folders that it leaves empty."""

@@ -16,6 +16,8 @@ from tests.receive.upper_layer import Sender, data_set
 
 ROUNDS, SOAK_ROUNDS = 4, 200
 SENDERS = 4
+PAUSE = 0.02
+"""Seconds between images: enough of them, and few enough to look at each afterwards."""
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Load:
                         if sender.store(owed, self.data(owed)) == 0:
                             self.acknowledged.add(owed)
                             owed = ""
+                            time.sleep(PAUSE)
             except (OSError, AssertionError):
                 self.broken += 1
                 time.sleep(0.02)

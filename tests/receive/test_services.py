@@ -36,6 +36,12 @@ class Reports:
         self.got: list[tuple[int, Dataset]] = []
         self.arrived = threading.Event()
 
+    def wait(self) -> bool:
+        """Waits for the first, and until pynetdicom has answered it, in a thread of its own."""
+        arrived = self.arrived.wait(15)
+        time.sleep(0.3)
+        return arrived
+
     def handle(self, event: Any) -> tuple[int, None]:
         self.got.append((event.request.EventTypeID, event.event_information))
         self.arrived.set()
@@ -82,7 +88,7 @@ def test_what_is_held_is_committed_on_the_same_association(scp: Scp, syntax: str
     assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, reports.handle)], syntax)
     asked = commitment("1.2.6", "1.2.7")
     assert ask(assoc, asked) == 0
-    assert reports.arrived.wait(10)
+    assert reports.wait()
     assoc.release()
     ((event_type, told),) = reports.got
     assert event_type == 1
@@ -101,7 +107,7 @@ def test_what_is_not_held_or_of_another_class_fails(scp: Scp) -> None:
     asked = commitment("1.2.6", "1.2.99")
     asked.ReferencedSOPSequence.append(commitment("1.2.6", sop_class=MPPS).ReferencedSOPSequence[0])
     assert ask(assoc, asked) == 0
-    assert reports.arrived.wait(10)
+    assert reports.wait()
     assoc.release()
     ((event_type, told),) = reports.got
     assert event_type == 2
@@ -124,10 +130,9 @@ def test_a_sender_that_takes_no_report_is_called_back(tmp_path: Path, ends: str)
             hold(scp, "1.2.6")
             assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, declines.handle)])
             assert ask(assoc, commitment("1.2.6")) == 0
-            assert declines.arrived.wait(10)
-            time.sleep(0.3)  # pynetdicom answers in a thread of its own
+            assert declines.wait()
             getattr(assoc, ends)()
-            assert reports.arrived.wait(15)
+            assert reports.wait()
     finally:
         listener.shutdown()
     ((event_type, told),) = reports.got
