@@ -14,6 +14,7 @@ from dicom_node.drafts.facts import Fact, Phrase
 from dicom_node.drafts.parse import Kind, Token, tokens
 from dicom_node.drafts.words import MODALITIES, SIDES, UNITS
 
+PLAIN_UNITS = ("ml", "mm", "count")
 COARSEST = 0.05
 """Largest relative error of a number that is rounded further than its fact's digits."""
 
@@ -191,11 +192,12 @@ def _number_source(number: Token, claim: Claim, facts: Sequence[Fact]) -> str:
         and (_about(fact, claim) or _of_the_whole(fact, claim, facts))
         and all(measure in fact.measure for measure in claim.measures)
         and _in_unit(number, fact) is not None
+        and (claim.measures or not fact.derived)
     ]
     right = [fact for fact in about if _same_value(number, fact)]
     if not right:
         raise _UnsupportedError(f"no finding gives {number.text} {number.unit}".rstrip() + _subject(claim))
-    if not claim.measures and len({fact.measure for fact in about}) > 1:
+    if not claim.measures and not all(_plain(fact) for fact in right):
         raise _UnsupportedError(f"it does not say which measurement {number.text} {number.unit} is")
     if not claim.structures and len({(fact.structure, fact.side) for fact in about}) > 1:
         raise _UnsupportedError(f"it does not say of which structure {number.text} {number.unit} is")
@@ -236,7 +238,13 @@ def _same_value(number: Token, fact: Fact) -> bool:
     error = abs(number.value * factor - fact.value)
     if error > 0.5 * 10.0**-number.decimals * factor * (1 + 1e-9):
         return False
-    return 10.0**-number.decimals * factor <= 10.0**-fact.digits or error <= COARSEST * abs(fact.value)
+    fine = 10.0**-number.decimals * factor <= 10.0**-fact.digits
+    return fine or (fact.unit != "1" and error <= COARSEST * abs(fact.value))
+
+
+def _plain(fact: Fact) -> bool:
+    """Whether a number's unit says what was measured: a volume, a length, a count."""
+    return UNITS.get(fact.unit, (fact.unit, 1.0))[0] in PLAIN_UNITS
 
 
 def _judgement_sources(claim: Claim, facts: Sequence[Fact]) -> Iterable[str]:

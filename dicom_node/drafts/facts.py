@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dicom_node.findings import (
     Classification,
@@ -38,6 +38,7 @@ class Fact:
         digits: decimals worth showing.
         answer: "present", "absent", or the words of another judgement; empty for a number.
         source: the fact in words, for whoever asks what supports a sentence.
+        derived: it is a mean, a standard deviation or the like, and has to be called so.
     """
 
     structure: frozenset[Phrase]
@@ -48,6 +49,7 @@ class Fact:
     digits: int
     answer: str
     source: str
+    derived: bool = False
 
 
 def facts_of(findings: Sequence[Finding]) -> tuple[Fact, ...]:
@@ -72,7 +74,8 @@ def _measured(finding: Measurement, segment: Segment | None) -> Fact:
     where = f" of {finding.segment}" if finding.segment else ""
     source = f"{derivation} {name}{where} = {shown} {finding.unit.value}".strip()
     unit = finding.unit.value.lower()
-    return _fact(segment, measure, finding.value, unit, finding.digits, "", source)
+    fact = _fact(segment, measure, finding.value, unit, finding.digits, "", source)
+    return replace(fact, derived=finding.derivation is not None)
 
 
 def _judged(finding: Classification, segment: Segment | None) -> Iterable[Fact]:
@@ -98,7 +101,7 @@ def _detected(detections: Sequence[Detection]) -> Iterable[Fact]:
         for measurement in detection.measurements:
             fact = _measured(measurement, None)
             named = names_of(detection.name.meaning)
-            yield Fact(named, "", fact.measure, fact.value, fact.unit, fact.digits, "", fact.source)
+            yield replace(fact, structure=named)
 
 
 def _fact(

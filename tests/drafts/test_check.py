@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dicom_node.drafts import facts_of, judge, template_sentences
 from dicom_node.drafts.parse import sentences
 from dicom_node.findings import Classification, Code, Detection, Finding, Measurement, Segmentation
-from dicom_node.terms import ABSENT, MILLILITRE, PRESENT, VOLUME, segment_for
+from dicom_node.terms import ABSENT, MILLILITRE, PRESENT, STANDARD_DEVIATION, VOLUME, segment_for
 from tests.drafts.patients import (
     DENSITY,
     DIAMETER,
@@ -238,6 +238,8 @@ def test_detections_are_counted_and_measured(sentence: str, holds: bool) -> None
         ("Pneumonia is present with a probability of 0.87.", True),
         ("Pneumonia has a probability of 87 %.", True),
         ("Pneumonia has a probability of 0.97.", False),
+        ("Pneumonia has a probability of 1.", False),
+        ("Pneumonia has a probability of 100 %.", False),
         ("The intracranial volume is 1450 ml.", True),
         ("The volume is 1450 ml.", False),
         ("The intracranial volume of the liver is 1450 ml.", False),
@@ -264,6 +266,7 @@ REAL: list[Finding] = [
     Measurement(DENSITY, -850.4, HU, "Left lung", MEAN, digits=0),
     Measurement(Code("LAA", "99X", "Lung voxels below -950 HU"), 3.21, PERCENT, "Left lung"),
     Measurement(Code("P15", "99X", "15th percentile of lung attenuation"), -920.0, HU, "Left lung", digits=0),
+    Measurement(VOLUME, 12.0, MILLILITRE, "Left lung", STANDARD_DEVIATION, digits=0),
     Measurement(Code("TLV", "99X", "Volume of both lungs"), 5251.0, MILLILITRE, digits=0),
 ]
 
@@ -281,6 +284,9 @@ REAL: list[Finding] = [
         ("The left lung measures -920 HU.", False),
         ("The left lung has 3.2% lung voxels below -910 HU.", False),
         ("The left lung has 3.2% emphysema.", False),
+        ("The left lung is 3.2 %.", False),
+        ("The left lung measures 12 ml.", False),
+        ("The standard deviation volume of the left lung is 12 ml.", True),
         ("The volume of the left lung is 5251 ml.", False),
         ("Both lungs measure 5251 ml.", False),
     ],
