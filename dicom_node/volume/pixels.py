@@ -25,6 +25,8 @@ Stored = NDArray[Any]  # integers of whatever width the file has
 
 AIR_HU = -1024
 """Lower end of the CT numbers in common use: padding outside the scanned circle becomes this."""
+FASTEST = ("pyjpegls", "pylibjpeg")
+"""pydicom's plugins that decode two to five times as fast as those that it would try first."""
 MAX_THREADS = 8
 """Decoding is bound by memory beyond this."""
 
@@ -164,8 +166,10 @@ def _fill_decoded(
 ) -> None:
     ds = ds or dcmread(planes[ks[0]].path, force=True)
     decoder = get_decoder(planes[ks[0]].encoding.transfer_syntax_uid)
+    plugin = next((name for name in FASTEST if name in decoder.available_plugins), "")
     indices = [planes[k].index for k in ks]
-    for k, (stored, _) in zip(ks, decoder.iter_array(ds, indices=indices, raw=True), strict=True):
+    frames = decoder.iter_array(ds, indices=indices, raw=True, decoding_plugin=plugin)
+    for k, (stored, _) in zip(ks, frames, strict=True):
         _place(stored, planes[k], array[k])
 
 
