@@ -23,6 +23,7 @@ def outline_faults(ds: Dataset, findings: Sequence[Finding], context: EncodeCont
         for mask in findings
         if isinstance(mask, Segmentation)
         for number, segment in enumerate(mask.segments, start=1)
+        if mask.mask(number).any()
     }
     for group in _containers(ds):
         content = group.get("ContentSequence") or ()
