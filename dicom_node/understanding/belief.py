@@ -17,7 +17,7 @@ class Clue:
 
     Attributes:
         weight: how often, of a hundredth part, the clue alone would be right: 0..1, 1 excluded.
-        because: where it stands, in words without the patient's data.
+        because: where it stands, in words without the patient's data; empty for what is so mostly.
     """
 
     value: Value
@@ -57,9 +57,11 @@ def decide(fact: str, clues: Iterable[Clue]) -> Answer | None:
         return None
     odds = {value: 1 / doubt - 1 for value, doubt in _doubts(by_value).items()}
     value = max(odds, key=lambda one: odds[one])
-    against = [f"against: {clue.because}" for other in by_value if other != value for clue in by_value[other]]
-    because = (*(clue.because for clue in by_value[value]), *against)
-    return Answer(fact, value, odds[value] / (1 + sum(odds.values())), because)
+    told = [clue.because for clue in by_value[value] if clue.because]
+    others = [clue for other in by_value if other != value for clue in by_value[other]]
+    told += [f"against: {clue.because}" for clue in others if clue.because]
+    confidence = odds[value] / (1 + sum(odds.values()))
+    return Answer(fact, value, confidence, tuple(told) or ("nothing says otherwise",))
 
 
 def decide_each(fact: str, clues: Iterable[Clue]) -> list[Answer]:

@@ -51,7 +51,7 @@ _LOCALIZER = words(
 _DOSE = words("DOSE", "EXAM SUMMARY", "PATIENT PROTOCOL", "DOSIS\\w*")
 
 
-_UNSAID = Clue(False, 0.6, "nothing says so")
+_UNSAID = Clue(False, 0.6, "")
 """A header that is silent speaks against what is rare."""
 
 
