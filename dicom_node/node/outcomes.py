@@ -7,6 +7,7 @@ the same UIDs, since its time is another; so what was said first stands.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
 
@@ -33,8 +34,11 @@ _ADAPTER = TypeAdapter(Outcome)
 
 
 def keep(spool: Spool, job: Job, ran: Ran) -> Outcome:
-    """Writes the objects of a run, and last what makes them whole: the outcome."""
-    folder = f"{job.id}-{job.created_at:%Y%m%dT%H%M%S%f}-{job.attempt}"
+    """Writes the objects of a run, and last what makes them whole: the outcome.
+
+    Each run has a folder of its own: an earlier one may have died half-way, with other bytes.
+    """
+    folder = f"{job.id}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     results = tuple(_keep(spool, folder, one) for one in ran.objects)
     outcome = Outcome(ran.state, ran.reason, results)
     spool.write_result(folder, NAME, _ADAPTER.dump_json(outcome))
