@@ -45,8 +45,8 @@ _STORAGE = frozenset(map(str, sop_class._STORAGE_CLASSES.values())) | frozenset(
     uid for uid, (name, kind, *_rest) in UID_dictionary.items() if kind == "SOP Class" and "Storage" in name
 ) - {COMMITMENT, "1.2.840.10008.1.20.2", "1.2.840.10008.1.3.10"}
 _ACCEPTED, _USER_REJECTION, _NO_REASON, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = range(5)
-_STORAGE_INFORMATION = bytes((2, 0, 2, 0, 0, 0))
-"""Full storage, signatures kept bit by bit, nothing coerced (PS3.4 B.3.1)."""
+_STORAGE_INFORMATION = bytes((2, 0, 3, 0, 0, 0))
+"""Level 2 (full) storage, signature level 3 (bits preserved), nothing coerced (PS3.4 B.3.1)."""
 _OUTSTANDING = 16
 """Operations that a sender may have outstanding: they are served in order, but it need not wait."""
 _NAMED = 5

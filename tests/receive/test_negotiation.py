@@ -123,7 +123,7 @@ def test_extended_negotiation_of_storage_is_answered_with_full_support() -> None
     item.sop_class_uid, item.service_class_application_information = CT, b"\3\0\3\0\2\0"
     answer = read_accept(agree(associate_rq([(CT, [ExplicitVRLittleEndian])], items=[item])).answer)
     (got,) = [i for i in answer.user_information if isinstance(i, SOPClassExtendedNegotiation)]
-    assert (got.sop_class_uid, got.service_class_application_information) == (CT, b"\2\0\2\0\0\0")
+    assert (got.sop_class_uid, got.service_class_application_information) == (CT, b"\2\0\3\0\0\0")
 
 
 def test_who_says_who_they_are_is_let_in_without_an_answer_to_that() -> None:
