@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from bench.harness import OURS
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 420, 70, 60
+LINE = 16
+OUR_COLOR, TIMER_COLOR = "#0072b2", "#d55e00"
 LONGEST_WAIT, RAREST, COMMONEST = 70.0, 0.1, 300.0
 """Ends of the axes: seconds; early fires in 1000 series, where none stands on the rarest's line."""
 Figures = Mapping[tuple[str, str], Mapping[str, float]]
@@ -41,20 +43,33 @@ def table(figures: Figures) -> str:
 
 def plot(figures: Figures) -> str:
     """Early fires over the median wait: below and to the left is better."""
-    marks = [_axes()]
+    points: list[tuple[float, float, str, str]] = []
     timers: dict[str, tuple[float, float]] = {}
     for (sender, subject), found in figures.items():
-        at = found["median wait"], found["early"]
+        wait, early = found["median wait"], found["early"]
         if subject == OURS:
-            marks.append(_point(*at, "#0072b2", sender))
+            points.append((wait, early, OUR_COLOR, sender))
         else:
-            worst = timers.get(subject, (at[0], 0.0))
-            timers[subject] = at[0], max(worst[1], at[1])
-    marks += [_point(*at, "#d55e00", subject) for subject, at in timers.items()]
+            timers[subject] = wait, max(early, timers.get(subject, (wait, 0.0))[1])
+    points += [(wait, early, TIMER_COLOR, subject) for subject, (wait, early) in timers.items()]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"'
-    return "\n".join(
-        [f'{head} font-size="13">', '<rect width="100%" height="100%" fill="white"/>', *marks, "</svg>\n"]
-    )
+    paper = '<rect width="100%" height="100%" fill="white"/>'
+    return "\n".join([f'{head} font-size="13">', paper, _axes(), *_points(points), "</svg>\n"])
+
+
+def _points(points: Sequence[tuple[float, float, str, str]]) -> Iterator[str]:
+    """Dots, and labels that are moved up until they lie on no other."""
+    taken: list[tuple[float, float, float]] = []
+    for wait, early, color, label in points:
+        x, y = _x(wait), _y(early)
+        left, base = x + 9, y - 6
+        right = left + 7 * len(label)
+        while any(abs(base - other) < LINE and left < end and start < right for start, end, other in taken):
+            base -= LINE
+        taken.append((left, right, base))
+        yield f'<circle cx="{x:.0f}" cy="{y:.0f}" r="5" fill="{color}"/>'
+        yield f'<path d="M{x:.0f} {y:.0f}L{left - 2:.0f} {base - 4:.0f}" stroke="{color}"/>'
+        yield f'<text x="{left:.0f}" y="{base:.0f}" fill="{color}">{escape(label)}</text>'
 
 
 def _x(wait: float) -> float:
@@ -64,12 +79,6 @@ def _x(wait: float) -> float:
 def _y(early: float) -> float:
     share = math.log(max(early, RAREST) / RAREST) / math.log(COMMONEST / RAREST)
     return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - 30) * share
-
-
-def _point(wait: float, early: float, color: str, label: str) -> str:
-    x, y = _x(wait), _y(early)
-    text = f'<text x="{x + 9:.0f}" y="{y + 4:.0f}" fill="{color}">{escape(label)}</text>'
-    return f'<circle cx="{x:.0f}" cy="{y:.0f}" r="5" fill="{color}"/>{text}'
 
 
 def _axes() -> str:
