@@ -36,6 +36,7 @@ from dicom_node.pipeline import (
     find_weights,
     load_weights,
     model_folder,
+    model_revision,
     shared,
 )
 from pipelines.monai_space import masks_of, on_input_grid, tensor_of
@@ -83,7 +84,8 @@ class MonaiBundle(Pipeline):
         self.roles = tuple(role for roles in options.inputs.values() for role in roles)
         self.name = Path(options.model).name
         self._metadata = _metadata(options.model)
-        self.version = str(self._metadata.get("version", "0"))
+        # Other weights are another version, whatever the metadata say.
+        self.version = f"{self._metadata.get('version', '0')}+{model_revision(options.model)}"
         self.title = options.title or str(self._metadata.get("name") or self.name).replace("_", " ")
         stated = str(_data_format(self._metadata, "inputs").get("modality") or "").upper()
         self.requires = options.requires or Requirements(modality=(stated,) if stated in ("CT", "MR") else ())
