@@ -72,7 +72,7 @@ class ModelStore:
         if not source.is_dir() or not any(model_files(source)):
             raise ModelUnavailable(f"{source} is no folder that holds a model")
         shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST, ".cache", ".git"))
-        digests = {path.relative_to(target).as_posix(): sha256(path) for path in model_files(target)}
+        digests = digests_of(target)
         manifest = Manifest(
             source=origin,
             revision=revision or digest_of(digests),
@@ -134,9 +134,10 @@ def find_folder(model: str | Path) -> Path:
 
 
 def model_revision(model: str | Path) -> str:
-    """What tells a model's bytes from another's: its manifest's revision, else a digest of names and sizes.
+    """What tells a model's bytes from another's, in 12 characters: its manifest's revision, else a digest.
 
-    "unknown" where the model isn't there; `model_folder` says so.
+    A model in the store is known at once; a folder without a manifest is read whole. "unknown" where the
+    model isn't there; `model_folder` says so.
     """
     try:
         folder = find_folder(model)
@@ -144,8 +145,7 @@ def model_revision(model: str | Path) -> str:
             return read_manifest(folder).revision[:12]
     except ModelUnavailable:
         return "unknown"
-    sizes = {path.relative_to(folder).as_posix(): str(path.stat().st_size) for path in model_files(folder)}
-    return digest_of(sizes)[:12]
+    return digest_of(digests_of(folder))[:12]
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -188,6 +188,11 @@ def sha256(path: Path) -> str:
     """Hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """Hex digest of each of a model's files, by its name relative to the folder."""
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in model_files(folder)}
 
 
 def digest_of(digests: dict[str, str]) -> str:
