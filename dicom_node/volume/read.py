@@ -86,7 +86,7 @@ def read_straight(paths: Sequence[Path], *, resample: bool = True) -> Straight:
         frames=(),
         notes=(*notes, f"resampled to {straightening.grid.spacing[0]:.2f} mm: {'; '.join(done)}"),
     )
-    return Straight(straight, source, straightening)
+    return Straight(straight, source, straightening, even=regular.fault is None)
 
 
 def _only_stack(stacks: list[list[Plane]], notes: tuple[str, ...]) -> tuple[list[Plane], tuple[str, ...]]:

@@ -91,18 +91,25 @@ class Straight:
         source: the source's own slices, aligned with its frames; where they are unevenly spaced, its grid
             is that of the mean spacing, and only the frames say where each slice lies.
         straightening: None where nothing had to be straightened.
+        even: the source's slices make a grid, be it oblique.
     """
 
     volume: Volume
     source: Volume
     straightening: Straightening | None = None
+    even: bool = True
+
+    @property
+    def target(self) -> Volume:
+        """What findings lie on after `back`: the source's slices where they make a grid, else the box."""
+        return self.source if self.even else self.volume
 
     def back(self, findings: Iterable[Finding], role: str = "image") -> list[Finding]:
-        """Brings masks, heat maps and boxes of one role from the volume to the source's slices."""
+        """Brings masks, heat maps and boxes of one role from the volume to the target."""
         return [self._back(finding, role) for finding in findings]
 
     def _back(self, finding: Finding, role: str) -> Finding:
-        if self.straightening is None or getattr(finding, "role", None) != role:
+        if self.straightening is None or not self.even or getattr(finding, "role", None) != role:
             return finding
         match finding:
             case Segmentation():
