@@ -54,7 +54,7 @@ def algorithm_items(context: EncodeContext) -> list[Dataset]:
 
 
 def number_items(measurements: Iterable[Measurement], region: Sequence[Dataset] = ()) -> list[Dataset]:
-    """A NUM for each measurement; the doubt of one follows it as a text, for the radiologist to read.
+    """A NUM for each measurement; doubts follow as texts, for the radiologist to read.
 
     Args:
         measurements: in their order.
@@ -67,8 +67,16 @@ def number_items(measurements: Iterable[Measurement], region: Sequence[Dataset] 
         )
         children = modifiers if items else [*modifiers, *region]
         items.append(number(each.name, each.value, each.unit, each.digits, children=children))
-    doubts = dict.fromkeys(f"{each.name.meaning}: {each.doubt}" for each in measurements if each.doubt)
-    return items + [text(_COMMENT, doubt) for doubt in doubts]
+    return items + [text(_COMMENT, words) for words in doubts_of(measurements)]
+
+
+def doubts_of(measurements: Iterable[Measurement]) -> list[str]:
+    """Each distinct doubt once, after the names of what it is about: viewers show few lines."""
+    about: dict[str, list[str]] = {}
+    for each in measurements:
+        if each.doubt:
+            about.setdefault(each.doubt, []).append(each.name.meaning)
+    return [f"{', '.join(dict.fromkeys(names))}: {doubt}" for doubt, names in about.items()]
 
 
 def whole_image(role: str, context: EncodeContext) -> list[Dataset]:

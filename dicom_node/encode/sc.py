@@ -34,6 +34,8 @@ _MARGIN = 16
 _HEADER = 100
 _TEXT = 28
 _LINE = 36
+_MOST_LINES = 15
+"""Lines of the legend that leave room for a row of slices."""
 
 
 def picture(findings: Sequence[Finding], context: EncodeContext) -> EncodedObject:
@@ -76,7 +78,7 @@ def montage(masks: Sequence[Segmentation], lines: Sequence[Line], context: Encod
     draw = ImageDraw.Draw(page)
     write(draw, (_MARGIN, 12), context.title, 38)
     write(draw, (_MARGIN, 58), mark(context), _TEXT, AMBER)
-    words = _wrapped(lines)
+    words = _fitted(_wrapped(lines))
     footer = len(words) * _LINE + _LINE + 2 * _MARGIN
     _draw_panels(page, masks, context, (_HEADER, PAGE - footer))
     top = PAGE - footer + _MARGIN
@@ -96,6 +98,17 @@ def _wrapped(lines: Sequence[Line]) -> list[tuple[Line, str]]:
         for index, text in enumerate(wrap(line.words, _TEXT, PAGE - 2 * _MARGIN - 34)):
             pieces.append((line if index == 0 else Line(text, None, line.doubt), text))
     return pieces
+
+
+def _fitted(words: list[tuple[Line, str]]) -> list[tuple[Line, str]]:
+    """As many lines as leave room for the slices, every doubt among them; the rest is in the report."""
+    if len(words) <= _MOST_LINES:
+        return words
+    doubts = [one for one in words if one[0].doubt][: _MOST_LINES - 2]
+    values = [one for one in words if not one[0].doubt]
+    kept = values[: _MOST_LINES - 1 - len(doubts)]
+    rest = f"... and {len(values) - len(kept)} more lines: see the report"
+    return [*kept, (Line(rest), rest), *doubts]
 
 
 def _draw_panels(

@@ -15,14 +15,15 @@ from pydicom.uid import (
 from dicom_node.encode.common import mark, new_object
 from dicom_node.encode.context import EncodeContext, EncodedObject
 from dicom_node.encode.keys import key_slices
-from dicom_node.encode.lettering import AMBER, WHITE, write
+from dicom_node.encode.lettering import AMBER, WHITE, wrap, write
 from dicom_node.encode.panels import View, annotate, base, panel, source_of, view_of
 from dicom_node.encode.sc import set_capture
 from dicom_node.encode.wording import legend
 from dicom_node.findings import Finding, Heatmap, Segmentation
 
 SIDE = 768
-_STRIP = 120
+_STRIP = 210
+_TEXT, _LINE = 21, 28
 _MOST = 40
 """Slides of a heat map; more of its slices are thinned out evenly."""
 
@@ -34,7 +35,7 @@ def key_pictures(findings: Sequence[Finding], context: EncodeContext) -> Encoded
     for role, k in key_slices(findings):
         masks = [one for one in findings if isinstance(one, Segmentation) and one.role == role]
         view = view_of(masks, context.volumes[role], (SIDE, SIDE - _STRIP))
-        slides.append(_slide(panel(k, masks, role, context, view), words[:2], context))
+        slides.append(_slide(panel(k, masks, role, context, view), words, context))
     return _object(slides, "key", f"{context.title} (AI key slices)", context)
 
 
@@ -73,8 +74,12 @@ def _slide(picture: Image.Image, words: Sequence[str], context: EncodeContext) -
     slide = Image.new("RGB", (SIDE, SIDE))
     slide.paste(picture, (0, 0))
     draw = ImageDraw.Draw(slide)
-    for index, line in enumerate(words):
-        write(draw, (12, SIDE - _STRIP + 8 + index * 34), line, 24, WHITE)
+    lines = [piece for line in words for piece in wrap(line, _TEXT, SIDE - 24)]
+    room = (_STRIP - 44) // _LINE
+    if len(lines) > room:
+        lines = [*lines[: room - 1], f"... and {len(lines) - room + 1} more lines: see the report"]
+    for index, line in enumerate(lines):
+        write(draw, (12, SIDE - _STRIP + 6 + index * _LINE), line, _TEXT, WHITE)
     write(draw, (12, SIDE - 10), mark(context), 24, AMBER, "ls")
     return slide
 

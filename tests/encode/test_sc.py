@@ -13,6 +13,7 @@ from dicom_node.encode.lettering import plain, wrap
 from dicom_node.encode.panels import chosen_slices, direction_letters, panel, view_of
 from dicom_node.encode.window import grey
 from dicom_node.encode.wording import legend
+from dicom_node.findings import Measurement
 from tests.encode.cases import Worked
 
 AMBER = np.array((255, 190, 40))
@@ -86,3 +87,14 @@ def test_words_wrap_and_keep_to_the_font() -> None:
 def test_a_picture_without_volume_is_text_alone(small: Worked) -> None:
     ds = encode_no_result("unreadable", replace(small.context, volumes={}))[1].ds
     assert Image.fromarray(ds.pixel_array).getbbox() is not None
+
+
+def test_many_segments_leave_room_for_the_slices_and_keep_every_doubt(small: Worked) -> None:
+    names = tuple(replace(small.mask.segments[0], label=f"Structure {n}", color=None) for n in range(60))
+    doubt = next(one for one in small.findings if isinstance(one, Measurement) and one.doubt)
+    sure = [replace(small.mask, segments=names)]
+    pages = [encode(found, small.context)[2].ds.pixel_array for found in (sure, [*sure, doubt])]
+    assert near(pages[1], AMBER).sum() > near(pages[0], AMBER).sum() + 500
+    for page in pages:
+        middle = page[110:400]
+        assert (middle.max(axis=-1) > 90).mean() > 0.1, "slices, not text alone"

@@ -15,6 +15,7 @@ import pytest
 from scipy import ndimage
 
 from dicom_node.encode import EncodedObject, encode, to_bytes
+from dicom_node.encode.outlines import key_slice
 from dicom_node.findings import Finding, Measurement, Segmentation
 from dicom_node.headers import plain, read_header
 from dicom_node.phantom import chest, write_series
@@ -132,15 +133,14 @@ def test_contours_lie_on_the_edges(shown: Shown) -> None:
 def test_the_report_shows_its_values(shown: Shown) -> None:
     viewer = shown.open("sr")
     viewer.page.wait_for_timeout(2000)
-    viewer.shot(SHOTS / "sr.png")
     assert viewer.shown
-    said = viewer.words()
-    volumes = [
-        one for one in shown.case.findings if isinstance(one, Measurement) and one.name.meaning == "Volume"
-    ]
-    for one in volumes:
-        if one.segment is not None:
-            assert f"{one.value:.{one.digits}f}" in said
+    measured = [one for one in shown.case.findings if isinstance(one, Measurement)]
+    for number, segment in enumerate(shown.case.mask.segments, start=1):
+        k = key_slice(shown.case.mask.mask(number))
+        viewer.goto(shown.case.volume.grid.to_patient(np.array([k, 0, 0], dtype=float)))
+        viewer.shot(SHOTS / f"sr-{number}.png")
+        volume = next(one for one in measured if one.segment == segment.label)
+        assert f"{volume.name.meaning}: {volume.value:.{volume.digits}f}" in viewer.words()
     viewer.page.close()
 
 
@@ -158,6 +158,7 @@ def test_the_picture_is_shown_in_color(shown: Shown) -> None:
 
 def test_the_document_is_shown(shown: Shown) -> None:
     viewer = shown.open("pdf")
+    viewer.page.wait_for_timeout(4000)  # the browser's own PDF viewer draws when it likes
     viewer.shot(SHOTS / "pdf.png")
     assert viewer.page.locator("object,embed,iframe").count()
     viewer.page.close()
