@@ -22,7 +22,7 @@ RIGHT = Code("24028007", "SCT", "Right")
 VOLUME = Code("118565006", "SCT", "Volume")
 MILLILITRE = Code("ml", "UCUM", "ml")
 PRESENT = Code("52101004", "SCT", "Present")
-ABSENT = Code("2667000", "SCT", "Absent")
+ABSENT = Code("272519000", "SCT", "Absent")
 STANDARD_DEVIATION = Code("386136009", "SCT", "Standard Deviation")
 PRIVATE_SCHEME = "99DICOMNODE"
 
