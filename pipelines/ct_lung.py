@@ -75,6 +75,8 @@ THICKEST_MM = 3.0
 """Thicker slices average small areas of low density away (Madani et al., Radiology 2007;243:250-257)."""
 AIR_TOLERANCE_HU = 40.0
 """How far air in the trachea may measure from -1000 HU: partial volume of its wall, and calibration."""
+WITHOUT_TRACHEA_ML = 1000.0
+"""Air spaces of less than this in all, in images that show no trachea, may as well be bowel."""
 SMALLEST_ML = 100.0
 """Smaller air spaces are no lung (one lung of a grown person holds a litre or more)."""
 SHARP_KERNEL = re.compile(
@@ -170,6 +172,8 @@ def segment_lungs(
         return NotApplicable("no lung was found in the images")
     progress(0.5)
     labels = _sides(spaces, spacing)
+    if air_hu is None and np.count_nonzero(labels) * np.prod(spacing) / 1000 < WITHOUT_TRACHEA_ML:
+        return NotApplicable("no lung was found: there is no trachea, and only small air spaces")
     progress(0.6)
     _close(labels, near, closing_mm, spacing, progress)
     if why := _why_partial(labels):

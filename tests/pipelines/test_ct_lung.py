@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,20 @@ def test_a_field_of_view_that_cuts_the_lungs_is_said(
     narrow.affine[:3, 3] = grid.to_patient((0, 0, first))
     found = values(run(case(array[:, :, first:], narrow)))
     assert "cuts the lungs at their side" in (found["Right lung", "118565006"].doubt or "")
+
+
+def test_gas_in_an_abdomen_is_no_lung(shared_data: Any) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = nibabel.load(
+            shared_data / "labelled" / "ct_abdomen_totalsegmentator" / "example_ct_sm.nii.gz"
+        )
+    grid = Grid(image.shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine)
+    array, its_grid = reoriented(
+        np.asarray(image.dataobj).astype(np.int16), grid, (2, 1, 0), (False, True, True)
+    )
+    assert "no lung was found" in refusal(run(case(array, its_grid)))
 
 
 @pytest.mark.parametrize(
