@@ -303,7 +303,7 @@ def _closed(conn: Connection, event: ReceiverEvent, journal: tuple[str, int] | N
 
 
 def _duplicate(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
-    """The same bytes again: counted, nothing else."""
+    """The same bytes again: counted, and brought by the association that brought them last."""
     if event.instance is not None:
         conn.execute(
             update(InstanceRow)
@@ -311,7 +311,7 @@ def _duplicate(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int]
                 InstanceRow.series_instance_uid == event.instance.series_instance_uid,
                 InstanceRow.sop_instance_uid == event.instance.sop_instance_uid,
             )
-            .values(duplicates=InstanceRow.duplicates + 1)
+            .values(duplicates=InstanceRow.duplicates + 1, association_id=event.instance.association_id)
         )
     return set()
 

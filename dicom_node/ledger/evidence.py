@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -156,7 +156,7 @@ class Holdings:
                 study_instance_uid=series.study_instance_uid,
                 header=series.header,
                 images=len(fields),
-                frames=sum(int(f.get("NumberOfFrames") or 1) for f in fields),
+                frames=frames_in(fields),
                 calling_ae_titles=tuple(sorted(senders)),
                 own=series.own,
             )
@@ -219,6 +219,12 @@ class Holdings:
                 .where(SeriesRow.series_instance_uid == series_instance_uid)
                 .values(verdict=plain_verdict(verdict), look_again_at=verdict.look_again_at)
             )
+
+
+def frames_in(fields: Iterable[Mapping[str, Any]]) -> int:
+    """Frames in instances, by their `headers.slice_fields`; one that states none, or nonsense, has one."""
+    numbers = (one.get("NumberOfFrames") for one in fields)
+    return sum(number if isinstance(number, int) and number > 0 else 1 for number in numbers)
 
 
 def plain_verdict(verdict: Verdict) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dicom_node.ledger.tables import (
     SeriesRow,
     SourceCountRow,
 )
-from dicom_node.records import SeriesState
+from dicom_node.records import AssociationOutcome, SeriesState
 
 ASSOCIATIONS = 200
 """How many of a sender's latest associations are its recent past."""
@@ -39,13 +39,14 @@ class Piece:
     series_instance_uid: str
     first_at: datetime
     ended_at: datetime | None
+    outcome: str
     sop_instance_uid: str
 
 
 def past(conn: Connection, calling_ae_titles: set[str], but: str) -> list[list[Piece]]:
     """Past complete series of these senders, each as its pieces in order; one series left out."""
     latest = (
-        select(AssociationRow.id, AssociationRow.ended_at)
+        select(AssociationRow.id, AssociationRow.ended_at, AssociationRow.outcome)
         .where(AssociationRow.calling_ae_title.in_(calling_ae_titles))
         .order_by(AssociationRow.started_at.desc())
         .limit(ASSOCIATIONS)
@@ -56,12 +57,13 @@ def past(conn: Connection, calling_ae_titles: set[str], but: str) -> list[list[P
             InstanceRow.series_instance_uid,
             func.min(InstanceRow.received_at).label("first_at"),
             latest.c.ended_at,
+            latest.c.outcome,
             func.min(InstanceRow.sop_instance_uid),
         )
         .join(latest, latest.c.id == InstanceRow.association_id)
         .join(SeriesRow, SeriesRow.series_instance_uid == InstanceRow.series_instance_uid)
         .where(SeriesRow.state == SeriesState.COMPLETE, InstanceRow.series_instance_uid != but)
-        .group_by(InstanceRow.series_instance_uid, latest.c.id, latest.c.ended_at)
+        .group_by(InstanceRow.series_instance_uid, latest.c.id, latest.c.ended_at, latest.c.outcome)
         .order_by(InstanceRow.series_instance_uid, func.min(InstanceRow.received_at))
     )
     pieces = [Piece(*row) for row in rows]
@@ -74,10 +76,10 @@ def pauses(series: Sequence[Sequence[Piece]]) -> tuple[float, ...]:
 
 
 def _gaps(pieces: Sequence[Piece]) -> Iterator[float]:
-    """Seconds from the end of all associations that had brought some to the next one's first image."""
+    """Seconds from the release of all associations that had brought some to the next one's first image."""
     ended: datetime | None = None
     for earlier, later in pairwise(pieces):
-        if earlier.ended_at is None:
+        if earlier.ended_at is None or earlier.outcome != AssociationOutcome.RELEASED:
             return
         ended = earlier.ended_at if ended is None else max(ended, earlier.ended_at)
         if later.first_at > ended:

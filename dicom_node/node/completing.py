@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from dicom_node.complete import judge
+from dicom_node.errors import Transient
 from dicom_node.ledger import Held, NewJob
 from dicom_node.node.site import Site
 from dicom_node.records import Evidence, SeriesFacts, Verdict
@@ -17,22 +18,37 @@ from dicom_node.understanding import Answer
 from dicom_node.volume import stack_evidence
 
 log = structlog.get_logger()
+AFTER_A_FAULT = timedelta(minutes=1)
 
 
 def sweep(site: Site) -> None:
     """Judges every arriving series, and every waiting study, that is due."""
     for series_instance_uid in site.ledger.holdings.due(datetime.now(UTC)):
-        held = site.ledger.holdings.held(series_instance_uid)
-        if held is None:
-            continue
-        now = datetime.now(UTC)
-        verdict = judge(evidence(held), site.config.complete, now)
-        if verdict.complete:
-            complete(site, held, verdict, now)
-        else:
-            site.ledger.holdings.wait_until(series_instance_uid, verdict)
+        try:
+            _look_at(site, series_instance_uid)
+        except Transient:
+            raise
+        except Exception as fault:  # one series' fault must not keep the others waiting
+            log.exception("series_not_judged", series_instance_uid=series_instance_uid)
+            reason = f"the node failed to judge it: {type(fault).__name__}"
+            again = datetime.now(UTC) + AFTER_A_FAULT
+            waiting = Verdict(complete=False, evidence="waiting", reason=reason, look_again_at=again)
+            site.ledger.holdings.wait_until(series_instance_uid, waiting)
     for study_instance_uid in site.ledger.work.waiting(datetime.now(UTC)):
         look_at_study(site, study_instance_uid, datetime.now(UTC))
+
+
+def _look_at(site: Site, series_instance_uid: str) -> None:
+    """Judges one series."""
+    held = site.ledger.holdings.held(series_instance_uid)
+    if held is None:
+        return
+    now = datetime.now(UTC)
+    verdict = judge(evidence(held), site.config.complete, now)
+    if verdict.complete:
+        complete(site, held, verdict, now)
+    else:
+        site.ledger.holdings.wait_until(series_instance_uid, verdict)
 
 
 def evidence(held: Held) -> Evidence:

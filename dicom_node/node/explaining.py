@@ -9,17 +9,19 @@ from pathlib import Path
 from dicom_node.config import Config
 from dicom_node.encode import is_own_result
 from dicom_node.errors import Permanent
-from dicom_node.headers import plain, read_header, slice_fields
+from dicom_node.headers import plain, slice_fields
+from dicom_node.ledger.evidence import frames_in
 from dicom_node.node.completing import known
 from dicom_node.node.offline import find_series
 from dicom_node.node.running import read_headers
 from dicom_node.node.site import Site
-from dicom_node.records import SeriesFacts, Verdict
+from dicom_node.private import private_values
+from dicom_node.records import GeometryEvidence, SeriesFacts, Verdict
 from dicom_node.route import Complete, know, match, match_study, tell
 from dicom_node.understanding import Answer
 from dicom_node.volume import stack_evidence
 
-Known = tuple[SeriesFacts, tuple[Answer, ...], Verdict | None]
+Known = tuple[SeriesFacts, tuple[Answer, ...], Verdict | None, GeometryEvidence | None]
 
 
 def explain_folder(folder: Path, config: Config) -> Iterator[str]:
@@ -34,14 +36,12 @@ def explain_folder(folder: Path, config: Config) -> Iterator[str]:
         facts = SeriesFacts(
             series_instance_uid=one.series_instance_uid,
             study_instance_uid=str(headers[0].get("StudyInstanceUID", "")),
-            header=plain(read_header(one.paths[0])),
+            header=plain(headers[0]) | private_values(headers[0]),
             images=len(headers),
-            frames=sum(int(field.get("NumberOfFrames") or 1) for field in fields),
+            frames=frames_in(fields),
             own=is_own_result(headers[0]),
         )
-        geometry = stack_evidence(fields)
-        verdict = Verdict(geometry.whole, "geometry" if geometry.whole else "waiting", geometry.reason)
-        series.append((*know(facts, fields, config.understanding), verdict))
+        series.append((*know(facts, fields, config.understanding), None, stack_evidence(fields)))
     yield from _told(series, config)
 
 
@@ -54,7 +54,7 @@ def explain_study(study_instance_uid: str, site: Site) -> Iterator[str]:
     for row in rows:
         uid = row["series_instance_uid"]
         facts, answers = known(site, uid, site.ledger.holdings.fields(uid))
-        series.append((facts, answers, row["verdict"]))
+        series.append((facts, answers, row["verdict"], None))
     yield from _told(series, site.config)
 
 
@@ -62,9 +62,9 @@ def _told(series: Sequence[Known], config: Config) -> Iterator[str]:
     """Each series in words, with the routes of one series and those of several."""
     now = datetime.now(UTC)
     studies: dict[str, list[Complete]] = {}
-    for facts, _answers, _verdict in series:
+    for facts, *_rest in series:
         studies.setdefault(facts.study_instance_uid, []).append(Complete(facts, now))
     several = [route for route in config.routes if route.series]
-    for facts, answers, verdict in series:
+    for facts, answers, verdict, geometry in series:
         of_study = [match_study(studies[facts.study_instance_uid], route, now) for route in several]
-        yield tell(facts, answers, verdict, match(facts, config.routes), of_study)
+        yield tell(facts, answers, verdict, match(facts, config.routes), of_study, geometry=geometry)

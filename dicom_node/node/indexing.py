@@ -15,6 +15,7 @@ from dicom_node.errors import BadInput
 from dicom_node.headers import plain, read_header, slice_fields
 from dicom_node.ledger import Indexed
 from dicom_node.node.site import Site
+from dicom_node.private import private_values
 from dicom_node.records import Instance, ReceiverEvent
 
 log = structlog.get_logger()
@@ -79,7 +80,7 @@ def index(site: Site, instances: Sequence[Instance]) -> dict[str, Indexed]:
         ):  # its receiver died between the line and the file: it was never acknowledged
             log.warning("file_never_came", sop_instance_uid=one.sop_instance_uid)
     for path in _with_header(image for image in read.values() if image.fault is None):
-        read[path] = replace(read[path], header=plain(headers[path]))
+        read[path] = replace(read[path], header=plain(headers[path]) | private_values(headers[path]))
     return read
 
 

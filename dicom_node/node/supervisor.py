@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import structlog
 
+from dicom_node.config import load
 from dicom_node.node.folders import processes_file
 from dicom_node.node.site import open_site
 
@@ -146,8 +147,9 @@ def _note(children: Sequence[Child], file: Path) -> None:
 def _children(config_path: Path) -> tuple[list[Child], Path]:
     """The processes that the configuration asks for, and the file where their state is noted.
 
-    The ledger's schema is brought up to date first.
+    Pipelines are looked at, and the ledger's schema is brought up to date, before anything starts.
     """
+    load(config_path, pipelines=True)
     with open_site(config_path) as site:
         site.ledger.migrate()
         receivers, devices = site.config.receive.processes, len(site.config.node.devices)

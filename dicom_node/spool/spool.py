@@ -204,6 +204,10 @@ class Spool:
             write_durably(path, data)
         return relative
 
+    def results(self, prefix: str, name: str) -> list[Path]:
+        """Results of one name, in the folders of the jobs whose ids begin so, oldest folder first."""
+        return sorted((self.root / layout.RESULTS).glob(f"{layout.word(prefix)}*/{layout.word(name)}"))
+
     def remove(self, relative: str) -> None:
         """Takes a file away, and the folders that it leaves empty."""
         path = self.path(relative)

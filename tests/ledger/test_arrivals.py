@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dicom_node.ledger import Held, Ledger
+from dicom_node.ledger import Held, Indexed, Ledger
 from dicom_node.records import (
     AssociationOutcome,
     PerformedStep,
@@ -194,3 +194,25 @@ def test_what_a_source_counts_is_evidence_and_wakes_the_series(ledger: Ledger) -
     assert held is not None
     assert [(count.peer, count.instances) for count in held.counts] == [("scanner", 40)]
     assert ledger.holdings.due(at(3)) == [SERIES]
+
+
+def test_nonsense_for_a_number_of_frames_is_one_frame(ledger: Ledger) -> None:
+    fields = {1: {"NumberOfFrames": "1A"}, 2: {"NumberOfFrames": 12}, 3: {}}
+    images = {n: image(n) for n in fields}
+    indexed = {one.path: Indexed(one, {}, fields[n]) for n, one in images.items()}
+    ledger.arrivals.apply([ReceiverEvent("stored", instance=one) for one in images.values()], indexed, at(0))
+    assert ledger.holdings.facts(SERIES).frames == 14
+
+
+def test_a_whole_resend_after_an_abort_counts_as_brought(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    arrive(ledger, [image(1), image(2)])
+    closed(ledger, assoc("a1", ended=3, aborted=True))
+    opened(ledger, assoc("a2", started=10))
+    for number in (1, 2):
+        again = image(number, received=11, association="a2")
+        ledger.arrivals.apply([ReceiverEvent("duplicate", instance=again)], {}, at(11))
+    assert closed(ledger, assoc("a2", started=10, ended=12)) == {SERIES}
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert [(a.association_id, a.images) for a in held.associations] == [("a2", 2)]
