@@ -16,6 +16,8 @@ from dicom_node.config.models import Config, PipelineConfig
 from dicom_node.config.pipelines import resolve
 from dicom_node.config.problems import faults_of
 from dicom_node.config.references import reference_faults, role_faults
+from dicom_node.errors import ModelUnavailable
+from dicom_node.models import use_store
 from dicom_node.pipeline import Pipeline
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -25,11 +27,13 @@ def load(path: Path, *, pipelines: bool = False) -> Config:
     """Reads and checks conf.yaml.
 
     Paths are made absolute, from the file's folder; `${NAME}` in a URL is replaced by the environment's
-    variable; the file's folder is put at the end of `sys.path`, for a site's own pipelines.
+    variable; the file's folder is put at the end of `sys.path`, for a site's own pipelines; models are
+    looked for in the data folder.
 
     Args:
         path: the file.
-        pipelines: also imports every pipeline and checks its options; a process that runs none needn't.
+        pipelines: also imports every pipeline, checks its options, and looks whether its model is there
+            and sound; a process that runs none needn't.
 
     Raises:
         FaultyConfigError: with every fault that was found; it is a ConfigError.
@@ -43,6 +47,8 @@ def load(path: Path, *, pipelines: bool = False) -> Config:
     faults = list(document.faults)
     _insert_secrets(document.content, faults)
     config = _validated(document, faults)
+    if config is not None:
+        use_store(_anchored(config, folder).node.data)
     faults += reference_faults(document.content)
     if pipelines:
         made = _made_pipelines(document.content, faults)
@@ -96,8 +102,11 @@ def _made_pipelines(content: dict[str, Any], faults: list[Fault]) -> dict[str, P
     for name, section in sections.items() if isinstance(sections, dict) else ():
         try:
             made[name] = resolve(PipelineConfig.model_validate(section))
+            made[name].check()
         except ValidationError:
             continue  # told already, by the validation of the whole
+        except ModelUnavailable as error:
+            faults.append(Fault(("pipelines", name), str(error)))
         except FaultyConfigError as error:
             faults += [fault.below(("pipelines", name)) for fault in error.faults]
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,16 @@ def make_site(folder: Path) -> DemoSite:
         },
         "web": {"port": site.web_port},
         "complete": {"settle": 0.5, "quiet": 5.0},
-        "pipelines": {
-            "lung": {"use": "pipelines.ct_lung:CtLung"},
-            "brain": {"use": "pipelines.mr_brain:MrBrain"},
-        },
+        "pipelines": {"lung": {"use": "pipelines.ct_lung:CtLung"}},
         "routes": [
             {"name": "CT to lung volumes", "when": {"Modality": "CT"}, "run": "lung", "send": ["pacs"]},
-            {"name": "MR to brain volume", "when": {"Modality": "MR"}, "run": "brain", "send": ["pacs"]},
         ],
         "destinations": {"pacs": {"ae_title": AE_TITLE, "host": "127.0.0.1", "port": site.pacs_port}},
     }
+    if find_spec("deepbet") is not None:  # it comes with the extra "brain"
+        content["pipelines"]["brain"] = {"use": "pipelines.mr_brain:MrBrain"}
+        brain = {"name": "MR to brain volume", "when": {"Modality": "MR"}, "run": "brain", "send": ["pacs"]}
+        content["routes"].append(brain)
     folder.mkdir(parents=True, exist_ok=True)
     with site.config_path.open("w") as file:
         YAML().dump(content, file)

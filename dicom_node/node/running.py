@@ -18,7 +18,7 @@ from dicom_node.headers import plain, read_header
 from dicom_node.infer.engine import Engine
 from dicom_node.pipeline import Case, Input, Pipeline
 from dicom_node.records import JobState
-from dicom_node.volume import read_volume
+from dicom_node.volume import read_straight
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,14 @@ def run(
     try:
         headers = {role: read_headers(paths) for role, paths in order.paths.items()}
         context = _context(order, headers, {}, pipeline, config)
-        inputs = {
-            role: Input(read_volume(order.paths[role]), plain(headers[role][0])) for role in order.paths
-        }
-        volumes = {role: one.volume for role, one in inputs.items()}
+        resample = pipeline.allow_resampling
+        read = {role: read_straight(paths, resample=resample) for role, paths in order.paths.items()}
+        inputs = {role: Input(one.volume, plain(headers[role][0])) for role, one in read.items()}
+        volumes = {role: one.target for role, one in read.items()}
         context = _context(order, headers, volumes, pipeline, config)
         findings = engine.run(order.pipeline, Case(inputs, progress))
+        for role, one in read.items():
+            findings = one.back(findings, role)
         if isinstance(findings[0], NotApplicable):
             reason = findings[0].reason
             return Ran(JobState.NOT_APPLICABLE, reason, tuple(findings), no_result(reason, context))
