@@ -14,13 +14,14 @@ from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
 )
 
 from dicom_node.encode.context import EncodedObject
 
-_PREFERRED = (JPEGLSLossless, RLELossless, DeflatedExplicitVRLittleEndian)
+_PREFERRED = (JPEGLSLossless, JPEG2000Lossless, RLELossless, DeflatedExplicitVRLittleEndian)
 """Smallest first. Only the last fits what isn't pixels of whole bytes, but the whole object."""
 _WORTH = 65536
 """Bytes of pixels below which compression saves nothing worth the work."""

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from dicom_node.encode import encode, to_bytes
 from dicom_node.encode.compression import compressed
@@ -89,6 +89,7 @@ def test_every_form_has_a_class_and_a_maker() -> None:
         ("seg", {DeflatedExplicitVRLittleEndian, RLELossless}, DeflatedExplicitVRLittleEndian),
         ("sc", {RLELossless}, RLELossless),
         ("sc", {RLELossless, JPEGLSLossless}, JPEGLSLossless),
+        ("sc", {RLELossless, JPEG2000Lossless}, JPEG2000Lossless),
         ("key", {RLELossless, DeflatedExplicitVRLittleEndian}, RLELossless),
     ],
 )

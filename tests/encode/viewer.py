@@ -84,58 +84,62 @@ _AT = """place => { const one = cornerstone.getRenderingEngines()[0].getViewport
   return [box.x + on[0], box.y + on[1]]; }"""
 
 
+class _Handler(BaseHTTPRequestHandler):
+    orthanc_port = 0
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+    def answer(self, code: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        self.send_response(code)
+        for name, value in (*headers, *_ISOLATION.items(), ("Content-Length", str(len(body)))):
+            self.send_header(name, value)
+        self.end_headers()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith(("/dicom-web", "/wado")):
+            self.forward()
+        elif path == "/app-config.js":
+            self.answer(200, [("Content-Type", "text/javascript")], _CONFIGURATION.encode())
+        else:
+            self.page(path)
+
+    do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
+    def page(self, path: str) -> None:
+        file = (PAGES / path.lstrip("/")).resolve()
+        if PAGES.resolve() not in file.parents or not file.is_file():
+            if Path(path).suffix:
+                self.answer(404, [], b"")
+                return
+            file = PAGES / "index.html"
+        kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file)[0] or "application/octet-stream"
+        self.answer(200, [("Content-Type", kind)], file.read_bytes())
+
+    def forward(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+        headers["Forwarded"] = f"host={self.headers['Host']};proto=http"
+        connection = http.client.HTTPConnection("127.0.0.1", self.orthanc_port, timeout=60)
+        connection.request(self.command, self.path, self.rfile.read(length) or None, headers)
+        response = connection.getresponse()
+        kept = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP]
+        body = response.read()
+        connection.close()
+        self.answer(response.status, kept, body)
+
+
 @contextmanager
 def pages(orthanc: Orthanc) -> Iterator[str]:
     """Serves OHIF's pages and Orthanc's DICOMweb on one origin; gives its address."""
     if not (PAGES / "index.html").exists():
         missing("OHIF's pages are not there; scripts/install-viewer.sh fetches them")
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *words: object) -> None:
-            pass
-
-        def answer(self, code: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-            self.send_response(code)
-            for name, value in (*headers, *_ISOLATION.items(), ("Content-Length", str(len(body)))):
-                self.send_header(name, value)
-            self.end_headers()
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self.wfile.write(body)
-
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            if path.startswith(("/dicom-web", "/wado")):
-                self.forward()
-            elif path == "/app-config.js":
-                self.answer(200, [("Content-Type", "text/javascript")], _CONFIGURATION.encode())
-            else:
-                self.page(path)
-
-        do_POST = do_GET  # noqa: N815 - the name that http.server looks for
-
-        def page(self, path: str) -> None:
-            file = (PAGES / path.lstrip("/")).resolve()
-            if PAGES.resolve() not in file.parents or not file.is_file():
-                if Path(path).suffix:
-                    self.answer(404, [], b"")
-                    return
-                file = PAGES / "index.html"
-            kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file)[0] or "application/octet-stream"
-            self.answer(200, [("Content-Type", kind)], file.read_bytes())
-
-        def forward(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
-            headers["Forwarded"] = f"host={self.headers['Host']};proto=http"
-            connection = http.client.HTTPConnection("127.0.0.1", orthanc.http_port, timeout=60)
-            connection.request(self.command, self.path, self.rfile.read(length) or None, headers)
-            response = connection.getresponse()
-            kept = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP]
-            body = response.read()
-            connection.close()
-            self.answer(response.status, kept, body)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"orthanc_port": orthanc.http_port})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
