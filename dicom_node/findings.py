@@ -163,9 +163,7 @@ class NotApplicable:
     reason: str
 
 
-Finding = (
-    Segmentation | Measurement | Classification | Detection | Heatmap | Text | Picture | NotApplicable
-)
+Finding = Segmentation | Measurement | Classification | Detection | Heatmap | Text | Picture | NotApplicable
 
 
 @dataclass(frozen=True, slots=True)
