@@ -7,6 +7,7 @@ version=3.13.2
 folder=${DICOM_NODE_OHIF:-$(dirname "$0")/../.cache/ohif-$version}
 [ ! -f "$folder/package/dist/index.html" ] || exit 0
 
+command -v npm >/dev/null || "$(dirname "$0")/install-debian.sh" npm
 if ! command -v npm >/dev/null; then
     echo "OHIF's pages are not there, and npm is not installed to fetch them." >&2
     [ "${CI:-}" != true ] || exit 1
