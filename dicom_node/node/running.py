@@ -133,7 +133,7 @@ def _context(
         title=pipeline.title,
         job_id=order.job_id,
         revision=order.revision,
-        created_at=order.created_at,
+        created_at=order.created_at.astimezone(),
         use=config.node.use,
         ae_title=config.node.ae_title,
         institution=config.node.institution,
