@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.tables import (
@@ -87,6 +87,16 @@ class Arrivals:
                 )
                 found.update((row[0], row[1]) for row in rows)
         return found.intersection(instances)
+
+    def paths(self) -> set[str]:
+        """Paths of all instances."""
+        with self._db.read() as conn:
+            return set(conn.execute(select(InstanceRow.path)).scalars())
+
+    def forget_journal(self, journal: str) -> None:
+        """Forgets how far a journal was read, once it is gone."""
+        with self._db.write() as conn:
+            conn.execute(delete(JournalRow).where(JournalRow.name == journal))
 
     def apply(
         self,

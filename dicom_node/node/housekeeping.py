@@ -24,6 +24,20 @@ def keep_house(site: Site) -> int:
         forgotten += len(expired)
     for path in site.ledger.retention.forget_history(now - timedelta(days=keep.history_days)):
         site.spool.remove(path)
+    _clear_journals(site, now - timedelta(days=keep.images_days))
     if forgotten:
         log.info("series_forgotten", series=forgotten)
     return forgotten
+
+
+def _clear_journals(site: Site, before: datetime) -> None:
+    """Removes journals that are read to their end, and as old as the images that they tell of.
+
+    Until then the ledger can be rebuilt from them.
+    """
+    for name in site.spool.journals():
+        file = site.spool.path(f"journals/{name}")
+        state = file.stat()
+        read = site.ledger.arrivals.offset(name) >= state.st_size
+        if read and state.st_mtime < before.timestamp() and site.spool.remove_journal(name):
+            site.ledger.arrivals.forget_journal(name)

@@ -29,11 +29,32 @@ def read_journals(site: Site) -> int:
     for name in site.spool.journals():
         known = site.ledger.arrivals.offset(name)
         while (read := site.spool.read_journal(name, known, limit=BATCH))[1] > known:
-            events, known = read
+            events, known = _with_lost(site, read[0]), read[1]
             stored = [e.instance for e in events if e.happening == "stored" and e.instance is not None]
             site.ledger.arrivals.apply(events, index(site, stored), datetime.now(UTC), (name, known))
             total += len(events)
     return total
+
+
+def _with_lost(site: Site, events: Sequence[ReceiverEvent]) -> list[ReceiverEvent]:
+    """The same happenings; a duplicate of an image that the ledger does not know counts as its arrival.
+
+    A receiver that was killed after the file got its name may not have written that it was stored; the
+    sender, unanswered, sent it again.
+    """
+    again = [one.instance for one in events if one.happening == "duplicate" and one.instance is not None]
+    keys = {(one.series_instance_uid, one.sop_instance_uid) for one in again}
+    stored = [one.instance for one in events if one.happening == "stored" and one.instance is not None]
+    lost = keys - {(one.series_instance_uid, one.sop_instance_uid) for one in stored}
+    lost -= site.ledger.arrivals.known(list(lost))
+    return [
+        replace(one, happening="stored")
+        if one.happening == "duplicate"
+        and one.instance is not None
+        and (one.instance.series_instance_uid, one.instance.sop_instance_uid) in lost
+        else one
+        for one in events
+    ]
 
 
 def abort_orphans(site: Site) -> None:
@@ -50,7 +71,7 @@ def reconcile(site: Site) -> int:
     After a power cut a journal may lack the last lines of what was acknowledged; the files don't.
     """
     found = 0
-    for batch in _batches(site.spool.walk(), BATCH):
+    for batch in _batches(site.spool.walk(site.ledger.arrivals.paths()), BATCH):
         keys = [(one.series_instance_uid, one.sop_instance_uid) for one in batch]
         known = site.ledger.arrivals.known(keys)
         missing = [one for one, key in zip(batch, keys, strict=True) if key not in known]
