@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +21,9 @@ pytestmark = [pytest.mark.journey, pytest.mark.fault, pytest.mark.timeout(600)]
 SLOW = '''
 """Finds one bright block, slowly, so that a test can cut in."""
 
+import json
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -266,3 +270,27 @@ def test_a_lost_ledger_is_rebuilt_and_what_was_said_stands(
         check_arrived_once(orthanc, images, node)
     assert {uid for one in orthanc.series(study) for uid in one.instances.values()} == before
     assert '"job_was_done_before"' in node.log
+
+
+def test_the_status_page_tells_of_every_process(tmp_path: Path, images: list[Path]) -> None:
+    with node_with_slow_pipeline(tmp_path, free_port(), seconds=0.1) as node:
+        everyone = {"receiver 0", "coordinator 0", "worker 0", "disk"}
+        wait_until(
+            lambda: {name for name, ok, _detail in status_checks(node) if ok} == everyone,
+            seconds=60,
+            what="the page tells of everyone",
+        )
+        node.kill_role("worker")
+        wait_until(
+            lambda: ("worker 0", True, "2. life") in [(n, ok, d[-7:]) for n, ok, d in status_checks(node)],
+            seconds=30,
+            what="the page tells of the worker's second life",
+        )
+
+
+def status_checks(node: RunningNode) -> list[tuple[str, bool, str]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{node.web_port}/status", timeout=10) as answer:
+            return [(one["name"], one["ok"], one["detail"]) for one in json.load(answer)["checks"]]
+    except OSError:
+        return []  # the coordinator has just begun
