@@ -71,7 +71,13 @@ class RunningNode:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=os.environ | dict(self.environment), cwd=self.folder
             )
-        wait_until(self._answers, seconds=60, what=f"the node answers (see {self.folder / 'node.log'})")
+        try:
+            what = f"the node answers (see {self.folder / 'node.log'})"
+            wait_until(self._answers, seconds=60, what=what)
+        except BaseException:
+            if self.process is not None and self.process.poll() is None:
+                self.kill()
+            raise
 
     def stop(self) -> None:
         """Ends it in order."""
