@@ -48,4 +48,6 @@ def _wait(pauses: Sequence[float], policy: CompletionConfig, unknown: float, lea
     longest = max(policy.quiet_max, least, 0.0 if known else unknown)
     seconds = min(max(FACTOR * usual, least if known else unknown), longest, policy.ceiling)
     share = f"95 in 100 of {len(pauses)}" if known else f"all {len(pauses)}"
+    if not pauses:
+        return Wait(seconds, "no past series of this sender is known")
     return Wait(seconds, f"{share} past series paused for at most {usual:.1f} s")
