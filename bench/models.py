@@ -18,7 +18,8 @@ from bench.harness import OURS, Case, Subject, main
 from dicom_node.config import Config
 from dicom_node.headers import plain, read_header
 from dicom_node.infer.engine import Engine
-from dicom_node.node.running import Order, run
+from dicom_node.node.orders import Order
+from dicom_node.node.running import run
 from dicom_node.phantom import axial_grid, write_series
 from dicom_node.pipeline import (
     MILLILITRE,
@@ -83,6 +84,8 @@ def order(folder: Path) -> Order:
         revision=1,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         outputs=frozenset({"seg", "sr"}),
+        algorithm=Network(Options()).algorithm,
+        title=Network.title,
     )
 
 
@@ -124,7 +127,7 @@ def warm_cases(folder: Path) -> Iterator[Case]:
     yield Case("ms own time warm, from files", "ms", from_files, "less")
 
     def whole() -> object:
-        return run(order(folder), engine, pipeline, config, lambda _fraction: None)
+        return run(order(folder), engine, config, lambda _fraction: None)
 
     whole()
     yield Case(

@@ -13,7 +13,7 @@ from dicom_node.headers import plain, slice_fields
 from dicom_node.ledger.evidence import frames_in
 from dicom_node.node.completing import known
 from dicom_node.node.offline import find_series
-from dicom_node.node.running import read_headers
+from dicom_node.node.preparing import read_headers
 from dicom_node.node.site import Site
 from dicom_node.private import private_values
 from dicom_node.records import GeometryEvidence, SeriesFacts, Verdict

@@ -13,8 +13,9 @@ from dicom_node.errors import BadInput
 from dicom_node.headers import read_header
 from dicom_node.infer.engine import Engine
 from dicom_node.ledger.queueing import job_id
-from dicom_node.node.running import Order, Ran, run
-from dicom_node.node.worker import ALL_OUTPUTS
+from dicom_node.node.finishing import Ran
+from dicom_node.node.orders import ALL_OUTPUTS, Order
+from dicom_node.node.running import run
 from dicom_node.pipeline import Pipeline
 
 
@@ -80,12 +81,15 @@ def run_folder(
             revision=1,
             created_at=datetime.now(UTC),
             outputs=ALL_OUTPUTS,
+            algorithm=pipeline.algorithm,
+            title=pipeline.title,
+            resample=pipeline.allow_resampling,
         )
 
         def note(fraction: float, uid: str = one.series_instance_uid) -> None:
             progress(uid, fraction)
 
-        ran = run(order, engine, pipeline, config, note)
+        ran = run(order, engine, config, note)
         yield one, ran, [_write(output, obj.kind, obj.sop_instance_uid, to_bytes(obj)) for obj in ran.objects]
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 
 from dicom_node.encode import EncodedObject, to_bytes
-from dicom_node.node.running import Ran
+from dicom_node.node.finishing import Ran
 from dicom_node.records import Job, JobState, Result
 from dicom_node.spool import Spool
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import get_args
 
 import structlog
 
-from dicom_node.config import Output, resolve
+from dicom_node.config import resolve
 from dicom_node.errors import Cancelled, NodeError, Transient
 from dicom_node.infer.devices import limit_threads
 from dicom_node.infer.engine import Engine
 from dicom_node.infer.limits import Watchdog
+from dicom_node.node.finishing import Ran, without_result
+from dicom_node.node.orders import order_of
 from dicom_node.node.outcomes import Outcome, keep, kept
-from dicom_node.node.running import Order, Ran, context_of, failed, run
+from dicom_node.node.running import run
 from dicom_node.node.site import Site, worker_name
 from dicom_node.pipeline import Pipeline
 from dicom_node.records import Job, JobState
@@ -28,7 +28,6 @@ MAX_ATTEMPTS = 5
 PROGRESS_SECONDS = 1.0
 RECORD_SECONDS = 2.0
 """Between tries to record an outcome while the database is away."""
-ALL_OUTPUTS = frozenset(get_args(Output))
 
 
 class Worker:
@@ -92,11 +91,11 @@ class Worker:
     def _ran(self, job: Job) -> Ran:
         """Runs a job within its time limit. Raises Cancelled, and Transient where another try may work."""
         if job.missing is not None:
-            return replace(self._failed(job, job.missing), state=JobState.NOT_APPLICABLE)
+            return self._failed(job, job.missing, JobState.NOT_APPLICABLE)
         limit = self._site.config.pipelines[job.pipeline].time_limit
         with Watchdog(limit, None, lambda reason: self._end(job, self._failed(job, reason))):
-            pipeline = self._pipelines[job.pipeline]
-            return run(self._order(job), self._engine, pipeline, self._site.config, self._progress(job))
+            order = order_of(job, self._site, self._pipelines[job.pipeline])
+            return run(order, self._engine, self._site.config, self._progress(job))
 
     def _again(self, job: Job, fault: Transient) -> None:
         """Gives a job back, with a growing delay, or fails it when that was tried often enough."""
@@ -130,30 +129,10 @@ class Worker:
             "job_ended", job=job.id, state=outcome.state, results=len(outcome.results), recorded=recorded
         )
 
-    def _failed(self, job: Job, reason: str) -> Ran:
-        """A failed run of a job, with the objects that say so where its headers can be read."""
-        return failed(reason, context_of(self._order(job), self._pipelines[job.pipeline], self._site.config))
-
-    def _order(self, job: Job) -> Order:
-        """What a job asks for."""
-        spool = self._site.spool
-        return Order(
-            job_id=job.id,
-            pipeline=job.pipeline,
-            paths={
-                role: [spool.path(one) for one in self._ledger.holdings.paths(series)]
-                for role, series in job.series.items()
-            },
-            revision=job.revision,
-            created_at=job.created_at,
-            outputs=self._outputs(job),
-            doubtful=job.doubtful,
-        )
-
-    def _outputs(self, job: Job) -> frozenset[str]:
-        """The kinds of result that anyone takes; all kinds where the results are kept only."""
-        takes = [self._site.takes[name] for name in job.destinations if name in self._site.takes]
-        return frozenset().union(*takes) if takes else ALL_OUTPUTS
+    def _failed(self, job: Job, reason: str, state: JobState = JobState.FAILED) -> Ran:
+        """A run without a result, with the objects that say so where the job's headers can be read."""
+        order = order_of(job, self._site, self._pipelines[job.pipeline])
+        return without_result(reason, order, self._site.config, state)
 
     def _progress(self, job: Job) -> Callable[[float], None]:
         """Notes progress now and then; raises Cancelled where the job is no longer this worker's."""

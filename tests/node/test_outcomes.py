@@ -8,8 +8,8 @@ from pathlib import Path
 from pydicom import Dataset
 
 from dicom_node.encode import EncodedObject
+from dicom_node.node.finishing import Ran
 from dicom_node.node.outcomes import keep, kept
-from dicom_node.node.running import Ran
 from dicom_node.records import Job, JobState
 from dicom_node.spool import Spool
 
