@@ -29,6 +29,8 @@ from rich.table import Table
 OURS = "dicom-node"
 ROUNDS = 5
 QUICK_ROUNDS = 1
+_TABLE_WIDTH = 130
+"""Columns of a table that is written to a file."""
 
 Subject = Callable[[], float]
 """Measures once and returns the value, in its case's unit. Raises Unavailable where it isn't installed."""
@@ -144,4 +146,4 @@ def _print_table(results: Iterable[list[Measured]]) -> None:
                 one.case.name, one.subject, one.case.unit, *figures, "" if times is None else f"{times:.2f} x"
             )
         table.add_section()
-    Console().print(table)
+    Console(width=max(Console().width, _TABLE_WIDTH)).print(table)

@@ -4,7 +4,8 @@
 
 CT slices of 525 KB from DCMTK's storescu at 1, 2, 4 and 8 associations, with Nagle's algorithm on (everybody
 as they come) and off; one association for each image; one multi-frame object of 250 MB. Our node fsyncs
-every instance; of the peers only Orthanc as it comes does.
+every instance; of the peers only Orthanc as it comes does. Where images are counted, two more subjects show
+what that costs at least: storescp made to fsync as well, and a reader that does nothing but write and fsync.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pydicom
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -29,10 +31,18 @@ from pynetdicom.pdu_primitives import (
 )
 
 from bench.harness import Case, Subject, main
-from bench.receivers import NO_NAGLE, RECEIVERS, TITLE, Receiver, program, running
+from bench.receivers import FLOORS, NO_NAGLE, RECEIVERS, TITLE, Receiver, program, running
 
 VERIFICATION = "1.2.840.10008.1.1"
 RELEASE_RQ = struct.pack(">BxI4x", 5, 4)
+
+
+class HasPort(Protocol):
+    """What a sender needs to know of a receiver."""
+
+    port: int
+
+
 Measure = Callable[[Receiver], float]
 
 
@@ -46,14 +56,14 @@ def cases(quick: bool) -> Iterator[Case]:
             environment = NO_NAGLE if nagle == "off" else {}
             for k in counts:
                 used: dict[str, list[float]] = {}
-                few = files[: images // 5] if nagle == "on" else files
+                few = files[: max(40, images // 5)] if nagle == "on" else files
                 send = partial(send_with_storescu, few, k, environment)
                 label = f"nagle-{nagle} k={k}"
                 yield Case(f"images/s {label}", "images/s", subjects(folder, environment, send, used), "more")
-                recorded = {subject: partial(_next, used, subject) for subject in RECEIVERS}
+                recorded = {subject: partial(_next, used, subject) for subject in (*RECEIVERS, *FLOORS)}
                 yield Case(f"CPU ms/image {label}", "ms", recorded, "less")
-        one_each = partial(one_association_each, files[:single])
-        yield Case("images/s one association each", "images/s", subjects(folder, NO_NAGLE, one_each), "more")
+        one_each = subjects(folder, NO_NAGLE, partial(one_association_each, files[:single]), {})
+        yield Case("images/s one association each", "images/s", one_each, "more")
         yield Case("set-ups/s", "set-ups/s", subjects(folder, NO_NAGLE, partial(set_ups, echoes)), "more")
         yield Case("echoes/s", "echoes/s", subjects(folder, NO_NAGLE, partial(echo, echoes)), "more")
         large = multi_frame(folder / "large.dcm", megabytes)
@@ -76,7 +86,8 @@ def subjects(
                 used.setdefault(name, []).append(1000 * spent / max(1, len(images)))
             return value
 
-    return {name: partial(run, name) for name in RECEIVERS}
+    names = RECEIVERS if used is None else (*RECEIVERS, *FLOORS)
+    return {name: partial(run, name) for name in names}
 
 
 def _next(used: dict[str, list[float]], subject: str) -> float:
@@ -126,7 +137,7 @@ def _image(sop_class: str, study: str, series: str, pixels: bytes) -> pydicom.Da
 
 
 def send_with_storescu(
-    files: list[Path], associations: int, environment: Mapping[str, str], receiver: Receiver
+    files: list[Path], associations: int, environment: Mapping[str, str], receiver: HasPort
 ) -> float:
     """Images per second of so many storescu at once."""
     command = [program("storescu"), "-aec", TITLE, "127.0.0.1", str(receiver.port)]

@@ -1,4 +1,7 @@
-"""The receivers that bench/receive.py compares: ours and the peers, each started fresh on its own port."""
+"""The receivers that bench/receive.py compares: ours and the peers, each started fresh on its own port.
+
+Two more show the floor: what fsync costs a reader that does nothing else, and what it costs storescp.
+"""
 
 from __future__ import annotations
 
@@ -84,6 +87,23 @@ def pynetdicom(port: int, folder: Path) -> list[Sequence[str | Path]]:
     return [[sys.executable, "-c", _PLAIN, str(port), folder]]
 
 
+def bare_fsync(port: int, folder: Path) -> list[Sequence[str | Path]]:
+    """What Python and fsync cost at least: reads, writes, fsyncs, answers, checks nothing."""
+    return [[sys.executable, "-m", "bench.bare", str(port), folder]] * PROCESSES
+
+
+def storescp_fsync(port: int, folder: Path) -> list[Sequence[str | Path]]:
+    """DCMTK as it comes, made to fsync each file and its folder, as we do."""
+    return [["env", f"LD_PRELOAD={_fsync_on_close(folder)}", *command] for command in storescp(port, folder)]
+
+
+def _fsync_on_close(folder: Path) -> Path:
+    """The library to preload, compiled. Raises Unavailable where there is no compiler."""
+    library, source = folder / "fsync_on_close.so", Path(__file__).with_name("fsync_on_close.c")
+    subprocess.run([program("cc"), "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
 RECEIVERS: Mapping[str, Callable[[int, Path], list[Sequence[str | Path]]]] = {
     OURS: ours,
     "storescp": storescp,
@@ -92,6 +112,11 @@ RECEIVERS: Mapping[str, Callable[[int, Path], list[Sequence[str | Path]]]] = {
     "orthanc-fast": orthanc_fast,
     "pynetdicom": pynetdicom,
 }
+FLOORS: Mapping[str, Callable[[int, Path], list[Sequence[str | Path]]]] = {
+    "storescp-fsync": storescp_fsync,
+    "bare-fsync": bare_fsync,
+}
+"""For images alone: the durability that ours promises, at the least that it can cost."""
 
 
 class Receiver:
@@ -147,8 +172,8 @@ def running(name: str, folder: Path, environment: Mapping[str, str]) -> Iterator
     target = folder / name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    port = _free_port()
-    commands = RECEIVERS[name](port, target)
+    port = free_port()
+    commands = {**RECEIVERS, **FLOORS}[name](port, target)
     env = {**{key: value for key, value in os.environ.items() if key not in NO_NAGLE}, **environment}
     processes = [_start(command, env) for command in commands]
     try:
@@ -190,7 +215,7 @@ def program(name: str) -> str:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
