@@ -69,13 +69,22 @@ class Watchdog:
                 os._exit(EXIT_LIMIT)
 
     def _breach(self) -> str | None:
-        if self._time_limit_s and time.monotonic() - self._started > self._time_limit_s:
-            return f"the time limit of {self._time_limit_s:g} s was reached"
-        if self._memory_limit_mb is not None:
-            growth = resident_mb() - self._resident_mb
-            if growth > self._memory_limit_mb:
-                return f"the memory limit of {self._memory_limit_mb} MB was reached ({growth:.0f} MB)"
+        reason = time_reason(time.monotonic() - self._started, self._time_limit_s)
+        if reason is None and self._memory_limit_mb is not None:
+            reason = memory_reason(resident_mb() - self._resident_mb, self._memory_limit_mb)
+        return reason
+
+
+def time_reason(seconds: float, limit_s: float) -> str | None:
+    """Why a job that took so long is ended, or None; a limit of 0 is none."""
+    return f"the time limit of {limit_s:g} s was reached" if limit_s and seconds > limit_s else None
+
+
+def memory_reason(growth_mb: float, limit_mb: int | None) -> str | None:
+    """Why a job whose process grew so much is ended, or None."""
+    if limit_mb is None or growth_mb <= limit_mb:
         return None
+    return f"the memory limit of {limit_mb} MB was reached ({growth_mb:.0f} MB)"
 
 
 def resident_mb() -> float:

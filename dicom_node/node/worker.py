@@ -1,33 +1,43 @@
-"""A worker: claims jobs for one device, runs them on warm models, and records results that are owed."""
+"""A worker: claims jobs for one device, runs them on warm models, and records results that are owed.
+
+Its main thread is the device's: it does nothing but infer. Each of a few threads, the hands, carries one
+job at a time through its stages, with an aide that reads and writes for it; so the images of the next job
+are read, and the results of the last one encoded, while the device is busy with the one between.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import structlog
 
 from dicom_node.config import resolve
-from dicom_node.errors import Cancelled, NodeError, Transient
+from dicom_node.errors import Cancelled, ModelFailed, NodeError, Transient
+from dicom_node.findings import Finding
 from dicom_node.infer.devices import limit_threads
 from dicom_node.infer.engine import Engine
 from dicom_node.infer.limits import Watchdog
-from dicom_node.node.finishing import Ran, without_result
+from dicom_node.node.aides import AideProcess, Limits
+from dicom_node.node.finishing import Ran
+from dicom_node.node.folders import spool_folder
 from dicom_node.node.orders import order_of
 from dicom_node.node.outcomes import Outcome, keep, kept
-from dicom_node.node.running import run
+from dicom_node.node.recording import BEGUN, Records
 from dicom_node.node.site import Site, worker_name
-from dicom_node.pipeline import Pipeline
+from dicom_node.node.turns import AHEAD, Closed, Turn, Turns
+from dicom_node.pipeline import Case, Pipeline
 from dicom_node.records import Job, JobState
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.1
 MAX_ATTEMPTS = 5
 """Tries of a job that fails in a way that may pass."""
-PROGRESS_SECONDS = 1.0
-RECORD_SECONDS = 2.0
-"""Between tries to record an outcome while the database is away."""
+HANDS = 1 + AHEAD + 1
+"""One job has the device, so many are ahead of it, and one is being finished, or is more urgent than all."""
+SETTLE_SECONDS = 30.0
+"""How long a process that must end waits for what its other jobs write."""
 
 
 class Worker:
@@ -42,111 +52,136 @@ class Worker:
             name: resolve(one) for name, one in site.config.pipelines.items()
         }
         self._engine = Engine(self._pipelines, self._device)
+        self._turns = Turns()
+        self._claiming = threading.Lock()
         self._stop = threading.Event()
+        self._records = Records(site, self._name, self._stop)
 
     def work(self, ready: threading.Event, stop: threading.Event) -> None:
-        """Runs until `stop` is set; the job in hand is finished first."""
+        """Runs until `stop` is set; what is on the device and behind it is finished first."""
         self._stop = stop
+        self._records = Records(self._site, self._name, stop)
         limit_threads()
-        for lost in self._ledger.work.recover(self._name, _now()):
-            self._end(lost, self._failed(lost, f"its worker ended {lost.attempt} times while it ran this"))
+        aides = [AideProcess(self._site.config, spool_folder(self._site.config)) for _ in range(HANDS)]
+        self._recover(aides[0])
         self._warm()
+        hands = [threading.Thread(target=self._carry_on, args=(aide,), daemon=True) for aide in aides]
+        for hand in hands:
+            hand.start()
         ready.set()
         while not stop.is_set():
-            try:
-                job = self._ledger.work.claim(self._name, list(self._pipelines), _now())
-                if job is not None:
-                    self._do(job)
-                    continue
-            except Transient as fault:
-                log.warning("worker_waits", error=str(fault))
-            stop.wait(POLL_SECONDS)
+            if (turn := self._turns.take(POLL_SECONDS)) is not None:
+                self._infer(turn)
+                del turn  # its volumes are not held while nothing is to do
+        self._turns.close()
+        for hand, aide in zip(hands, aides, strict=True):
+            hand.join()
+            aide.stop()
+
+    def _recover(self, aide: AideProcess) -> None:
+        """Gives back what an earlier life held, and fails what ended it too often."""
+        for lost in self._ledger.work.recover(self._name, _now()):
+            reason = f"its worker ended {lost.attempt} times while it ran this"
+            self._records.end(lost, self._explained(lost, aide, reason))
 
     def _warm(self) -> None:
         """Loads every model before a study waits for it; one that can't be loaded fails its own jobs only."""
         for name in self._pipelines:
             try:
                 self._engine.warm(name)
-                log.info("model_warm", pipeline=name, device=self._device)
             except NodeError as fault:
                 log.error("model_not_loaded", pipeline=name, error=str(fault))
 
-    def _do(self, job: Job) -> None:
+    def _infer(self, turn: Turn) -> None:
+        """Gives a job the device, within its limits."""
+        job, limits = turn.job, self._limits(turn.job)
+        try:
+            with Watchdog(limits.seconds, limits.memory_mb, lambda reason: self._break_off(turn, reason)):
+                progress = self._records.progress(job)
+                progress(BEGUN)
+                findings = self._engine.run(job.pipeline, Case(turn.inputs, progress))
+        except Exception as fault:  # noqa: BLE001 - the hand that waits for it records it
+            turn.findings.set_exception(fault)
+        else:
+            turn.findings.set_result(findings)
+
+    def _break_off(self, turn: Turn, reason: str) -> None:
+        """Fails a job that is beyond its limits, and lets the others end what they write: then all ends."""
+        self._turns.close()
+        turn.findings.set_exception(ModelFailed(reason))
+        self._turns.settle(SETTLE_SECONDS)
+
+    def _carry_on(self, aide: AideProcess) -> None:
+        """A hand's life: one job after the other."""
+        while (job := self._claimed()) is not None:
+            try:
+                self._carry(job, aide)
+            finally:
+                self._turns.leave(job)
+
+    def _claimed(self) -> Job | None:
+        """Waits for a job; None at the end. One hand waits for all, so that none is ahead without need."""
+        with self._claiming:
+            while not self._stop.is_set():
+                more, above = self._turns.bar()
+                try:
+                    if more and (job := self._claim(above)) is not None:
+                        self._turns.enter(job)
+                        return job
+                except Transient as fault:
+                    log.warning("worker_waits", error=str(fault))
+                self._stop.wait(POLL_SECONDS)
+        return None
+
+    def _claim(self, above: int | None) -> Job | None:
+        return self._ledger.work.claim(self._name, list(self._pipelines), _now(), above)
+
+    def _carry(self, job: Job, aide: AideProcess) -> None:
         """Brings a job to its end: results, a reason, or back into the queue."""
         log.info("job_started", job=job.id, pipeline=job.pipeline, attempt=job.attempt)
-        if (outcome := kept(self._site.spool, job.id)) is not None:
-            log.info("job_was_done_before", job=job.id)
-            self._record(job, outcome)
-            return
         try:
-            self._end(job, self._ran(job))
+            outcome = kept(self._site.spool, job.id) or self._outcome(job, aide)
         except Cancelled:
             log.warning("job_taken_away", job=job.id)
+            return
+        except Closed as fault:
+            self._records.give_back(job, str(fault), 0.0)
+            return
         except Transient as fault:
-            self._again(job, fault)
+            if job.attempt < MAX_ATTEMPTS:
+                self._records.give_back(job, str(fault), 5.0 * 2 ** (job.attempt - 1))
+                return
+            outcome = self._explained(job, aide, f"tried {job.attempt} times; the last error: {fault}")
+        except NodeError as fault:
+            outcome = self._explained(job, aide, str(fault))
         except Exception as fault:
             log.exception("job_crashed", job=job.id)
-            self._end(job, self._failed(job, f"the node itself failed: {type(fault).__name__}"))
+            outcome = self._explained(job, aide, f"the node itself failed: {type(fault).__name__}")
+        self._records.end(job, outcome)
 
-    def _ran(self, job: Job) -> Ran:
-        """Runs a job within its time limit. Raises Cancelled, and Transient where another try may work."""
+    def _outcome(self, job: Job, aide: AideProcess) -> Outcome:
+        """Takes a job through its stages."""
         if job.missing is not None:
-            return self._failed(job, job.missing, JobState.NOT_APPLICABLE)
-        limit = self._site.config.pipelines[job.pipeline].time_limit
-        with Watchdog(limit, None, lambda reason: self._end(job, self._failed(job, reason))):
-            order = order_of(job, self._site, self._pipelines[job.pipeline])
-            return run(order, self._engine, self._site.config, self._progress(job))
-
-    def _again(self, job: Job, fault: Transient) -> None:
-        """Gives a job back, with a growing delay, or fails it when that was tried often enough."""
-        if job.attempt >= MAX_ATTEMPTS:
-            self._end(job, self._failed(job, f"tried {job.attempt} times; the last error: {fault}"))
-            return
-        delay = timedelta(seconds=5.0 * 2 ** (job.attempt - 1))
-        self._ledger.work.give_back(job, str(fault), delay, _now())
-        log.warning("job_given_back", job=job.id, attempt=job.attempt, error=str(fault))
-
-    def _end(self, job: Job, ran: Ran) -> None:
-        """Makes the results durable, then records them with what is owed."""
-        self._record(job, keep(self._site.spool, job, ran))
-
-    def _record(self, job: Job, outcome: Outcome) -> None:
-        """Records how a job ended, with what is owed; a database that is away is waited for.
-
-        Where the node stops before it answers, the next life finds the outcome in the spool.
-        """
-        while True:
-            try:
-                recorded = self._ledger.work.finish(
-                    job, outcome.state, outcome.reason, outcome.results, self._site.takes, _now()
-                )
-                break
-            except Transient as fault:
-                log.warning("outcome_waits", job=job.id, error=str(fault))
-                if self._stop.wait(RECORD_SECONDS):
-                    return
-        log.info(
-            "job_ended", job=job.id, state=outcome.state, results=len(outcome.results), recorded=recorded
-        )
-
-    def _failed(self, job: Job, reason: str, state: JobState = JobState.FAILED) -> Ran:
-        """A run without a result, with the objects that say so where the job's headers can be read."""
+            return self._explained(job, aide, job.missing, JobState.NOT_APPLICABLE)
+        limits = self._limits(job)
         order = order_of(job, self._site, self._pipelines[job.pipeline])
-        return without_result(reason, order, self._site.config, state)
+        findings: Sequence[Finding] = self._turns.ask(job, aide.prepare(order, limits))
+        return aide.finish(job, findings, limits)
 
-    def _progress(self, job: Job) -> Callable[[float], None]:
-        """Notes progress now and then; raises Cancelled where the job is no longer this worker's."""
-        last = _now()
+    def _explained(
+        self, job: Job, aide: AideProcess, reason: str, state: JobState = JobState.FAILED
+    ) -> Outcome:
+        """The outcome of a job without a result, with objects that say why where they can be made."""
+        try:
+            order = order_of(job, self._site, self._pipelines[job.pipeline])
+            return aide.explain(job, order, reason, state, self._limits(job))
+        except NodeError as fault:
+            log.error("job_not_explained", job=job.id, error=str(fault))
+            return keep(self._site.spool, job, Ran(state, reason, (), ()))
 
-        def note(fraction: float) -> None:
-            nonlocal last
-            if (_now() - last).total_seconds() < PROGRESS_SECONDS:
-                return
-            last = _now()
-            if not self._ledger.work.progress(job.id, self._name, fraction):
-                raise Cancelled("the job was taken back while it ran")
-
-        return note
+    def _limits(self, job: Job) -> Limits:
+        configured = self._site.config.pipelines[job.pipeline]
+        return Limits(configured.time_limit, None)
 
 
 def _now() -> datetime:

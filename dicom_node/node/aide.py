@@ -1,0 +1,105 @@
+"""An aide: a process beside a worker that holds one job, reads its images and later writes what was found.
+
+Reading headers and writing objects is Python's own work. In a thread of the worker it would hold the
+interpreter's lock, and a network of many small steps then takes up to four times as long. In a process of
+its own it slows no network, and a decoder that crashes, hangs or devours memory costs this job alone,
+not the warm models.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import parent_process
+from pathlib import Path
+from typing import cast
+
+import structlog
+
+from dicom_node import log as logging_setup
+from dicom_node.config import Config
+from dicom_node.errors import NodeError, Permanent
+from dicom_node.findings import Finding
+from dicom_node.node.finishing import finish, without_result
+from dicom_node.node.line import Line
+from dicom_node.node.orders import Order
+from dicom_node.node.outcomes import Outcome, keep
+from dicom_node.node.preparing import Prepared, prepare
+from dicom_node.pipeline import Input
+from dicom_node.records import Job, JobState
+from dicom_node.spool import Spool
+
+log = structlog.get_logger()
+FIRST_TO_GO = "500"
+"""Where memory runs out, the kernel ends an aide before the process that holds the models."""
+
+
+class Aide:
+    """What the process does; each method is one call of the worker."""
+
+    def __init__(self, config: Config, spool: Spool) -> None:
+        self._config = config
+        self._spool = spool
+        self._prepared: Prepared | None = None
+
+    def prepare(self, order: Order) -> Mapping[str, Input]:
+        """Reads an order's images and holds them; what the pipeline sees, by role. Raises as `prepare`."""
+        self._prepared = None
+        self._prepared = prepare(order, self._config)
+        return self._prepared.inputs
+
+    def finish(self, job: Job, findings: Sequence[Finding]) -> Outcome:
+        """Encodes what was found on the held images, and makes it durable. Raises GateRefused."""
+        assert self._prepared is not None  # noqa: S101 - the worker asks in this order
+        prepared, self._prepared = self._prepared, None
+        return keep(self._spool, job, finish(prepared, findings))
+
+    def explain(self, job: Job, order: Order, reason: str, state: JobState) -> Outcome:
+        """Makes the objects that say why there is no result, and makes them durable."""
+        self._prepared = None
+        return keep(self._spool, job, without_result(reason, order, self._config, state))
+
+
+def serve(connection: Connection[object, object], config: Config, spool_root: Path) -> None:
+    """The process's main function: answers calls until the line is closed."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # the worker decides; it hangs up at its end
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_worker, daemon=True).start()
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
+    logging_setup.configure()
+    structlog.contextvars.bind_contextvars(role="aide")
+    aide, line = Aide(config, Spool(spool_root)), Line(connection)
+    calls: dict[str, Callable[..., object]] = {
+        method.__name__: method for method in (aide.prepare, aide.finish, aide.explain)
+    }
+    while True:
+        try:
+            name, arguments = cast(tuple[str, Sequence[object]], line.receive())
+        except EOFError:
+            return
+        line.send(_answer(calls[name], arguments))
+        del arguments
+
+
+def _answer(call: Callable[..., object], arguments: Sequence[object]) -> tuple[bool, object]:
+    """Whether a call went well, and what it gave or the error of this family that it raised."""
+    try:
+        return True, call(*arguments)
+    except NodeError as fault:
+        return False, fault
+    except Exception as fault:
+        log.exception("aide_failed", call=call.__name__)
+        return False, Permanent(f"the node itself failed: {type(fault).__name__}")
+
+
+def _end_with_worker() -> None:
+    """Ends this process at once where the worker is gone, however that ended: its next life starts anew."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

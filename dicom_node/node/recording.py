@@ -1,0 +1,78 @@
+"""How a worker's job ends in the ledger, also when the ledger is away for a while."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from dicom_node.errors import Cancelled, Transient
+from dicom_node.node.outcomes import Outcome
+from dicom_node.node.site import Site
+from dicom_node.records import Job
+
+log = structlog.get_logger()
+Given = TypeVar("Given")
+PROGRESS_SECONDS = 1.0
+RECORD_SECONDS = 2.0
+"""Between tries to record an outcome while the database is away."""
+BEGUN = 0.01
+"""Progress of a job that has the device: a worker that ends then may have ended because of it."""
+
+
+class Records:
+    """What one worker tells the ledger of its jobs."""
+
+    def __init__(self, site: Site, worker: str, stop: threading.Event) -> None:
+        """Notes under a worker's name, until `stop` is set."""
+        self._site = site
+        self._worker = worker
+        self._stop = stop
+
+    def end(self, job: Job, outcome: Outcome) -> None:
+        """Records how a job ended, with what is owed.
+
+        Where the node stops before the database answers, the next life finds the outcome in the spool.
+        """
+        state, results = outcome.state, outcome.results
+        finish = partial(self._site.ledger.work.finish, job, state, outcome.reason, results)
+        recorded = self._insist(job, lambda: finish(_now(), outcome.choices))
+        log.info("job_ended", job=job.id, state=state, results=len(results), recorded=recorded)
+
+    def give_back(self, job: Job, cause: str, delay_s: float) -> None:
+        """Queues a job again, to be claimed after a delay."""
+        delay = timedelta(seconds=delay_s)
+        self._insist(job, lambda: self._site.ledger.work.give_back(job, cause, delay, _now()))
+        log.warning("job_given_back", job=job.id, attempt=job.attempt, cause=cause)
+
+    def progress(self, job: Job) -> Callable[[float], None]:
+        """What a pipeline calls with 0..1; raises Cancelled where the job is no longer this worker's."""
+        last = _now() - timedelta(seconds=PROGRESS_SECONDS)
+
+        def note(fraction: float) -> None:
+            nonlocal last
+            if (_now() - last).total_seconds() < PROGRESS_SECONDS:
+                return
+            last = _now()
+            if not self._site.ledger.work.progress(job.id, self._worker, max(BEGUN, fraction)):
+                raise Cancelled("the job was taken back while it ran")
+
+        return note
+
+    def _insist(self, job: Job, tell: Callable[[], Given]) -> Given | None:
+        """Tells the database something; while it is away, again and again."""
+        while True:
+            try:
+                return tell()
+            except Transient as fault:
+                log.warning("outcome_waits", job=job.id, error=str(fault))
+                if self._stop.wait(RECORD_SECONDS):
+                    return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
