@@ -51,7 +51,7 @@ class Queued:
         return self.folder / "conf.yaml"
 
     def series(self, array: Any, spacing: tuple[float, float, float] = (2.0, 1.0, 1.0)) -> str:
-        """Puts an axial CT of (k, j, i) in HU into the spool and the ledger; gives its Series Instance UID."""
+        """Puts an axial CT of (k, j, i) in HU into the spool and the ledger; gives its UID."""
         uid = str(generate_uid())
         made = write_series(
             array,
@@ -73,9 +73,8 @@ class Queued:
         """Queues a job on a series; gives its id. Its first one completes the series."""
         new = NewJob(route, pipeline, {"image": series_instance_uid}, (), priority, {"when": []})
         now = datetime.now(UTC) - timedelta(seconds=1)
-        [identity] = self.ledger.work.complete(series_instance_uid, 1, WHOLE, [new], now) or [
-            self.ledger.work.queue(new, now)
-        ]
+        queued = self.ledger.work.complete(series_instance_uid, 1, WHOLE, [new], now)
+        identity = queued[0] if queued else self.ledger.work.queue(new, now)
         assert identity is not None  # noqa: S101 - another route or pipeline is another job
         return identity
 

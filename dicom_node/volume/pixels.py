@@ -35,11 +35,12 @@ class _Overflow(Exception):  # noqa: N818 - no error: the values only need anoth
     """Values don't fit int16."""
 
 
-def read_pixels(planes: Sequence[Plane]) -> Pixels:
+def read_pixels(planes: Sequence[Plane], threads: int | None = None) -> Pixels:
     """Decodes planes into one array.
 
     Args:
         planes: of equal shape, in the order of k.
+        threads: how many decode; None: one for each core that this process may use, up to MAX_THREADS.
 
     Returns:
         (k, j, i) after Modality LUT's linear rescale: int16 where every value is a whole number that
@@ -51,9 +52,9 @@ def read_pixels(planes: Sequence[Plane]) -> Pixels:
     for plane in planes:
         _check(plane.encoding)
     try:
-        return _filled(planes, whole=_whole_numbers(planes))
+        return _filled(planes, threads, whole=_whole_numbers(planes))
     except _Overflow:
-        return _filled(planes, whole=False)
+        return _filled(planes, threads, whole=False)
 
 
 def inverted(array: Pixels, plane: Plane) -> Pixels:
@@ -95,13 +96,13 @@ def _whole_numbers(planes: Sequence[Plane]) -> bool:
     )
 
 
-def _filled(planes: Sequence[Plane], *, whole: bool) -> Pixels:
+def _filled(planes: Sequence[Plane], threads: int | None, *, whole: bool) -> Pixels:
     shape = (len(planes), *planes[0].shape)
     array: Pixels = np.empty(shape, np.int16) if whole else np.empty(shape, np.float32)
     files: dict[Path, list[int]] = defaultdict(list)
     for k, plane in enumerate(planes):
         files[plane.path].append(k)
-    threads = min(os.cpu_count() or 1, MAX_THREADS)
+    threads = threads or min(len(os.sched_getaffinity(0)), MAX_THREADS)
     # warnings are silenced here, once: their filters are the process's, not a thread's
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.simplefilter("ignore")

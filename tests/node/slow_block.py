@@ -39,7 +39,7 @@ class Block(Pipeline):
     options: BlockOptions
 
     def load(self, device: str) -> None:
-        self.note("load")
+        self.note("load", device)
 
     def run(self, case: Case) -> Iterable[Finding]:
         uid = str(case.header["SeriesInstanceUID"])
