@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.harness import OURS, Case, Subject, main
 from dicom_node.config import Config
+from dicom_node.encode import PROFILES, Taker
 from dicom_node.headers import plain, read_header
 from dicom_node.infer.engine import Engine
 from dicom_node.node.orders import Order
@@ -83,7 +84,7 @@ def order(folder: Path) -> Order:
         paths={"image": sorted(folder.iterdir())},
         revision=1,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        outputs=frozenset({"seg", "sr"}),
+        takers=(Taker("pacs", ("seg", "sr"), PROFILES["generic"]),),
         algorithm=Network(Options()).algorithm,
         title=Network.title,
     )

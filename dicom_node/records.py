@@ -282,10 +282,35 @@ class Result:
     sop_class_uid: str
     series_instance_uid: str
     kind: str
-    """"seg", "sr", "sc", … : what `outputs` of a destination names."""
+    """Its form: "seg", "labelmap", "sr", "sc", …"""
     path: str
     """Relative to the spool's root."""
     description: str = ""
+    destinations: tuple[str, ...] = ()
+    """Whom it was made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """In which form a destination gets one of its outputs, and why.
+
+    Attributes:
+        output: as its `outputs` name it.
+        form: None where it can have the output in no form.
+        reason: what stood against every better form; of which the first is the best.
+        destination: by its name in conf.yaml.
+    """
+
+    output: str
+    form: str | None
+    reason: str
+    destination: str = ""
+
+    @property
+    def words(self) -> str:
+        """The choice as an administrator reads it."""
+        chosen = "in no form" if self.form is None else f"as {self.form}"
+        return f"{self.destination}: {self.output} {chosen}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dicom_node.config.faults import Fault, FaultyConfigError
 from dicom_node.config.load import load
 from dicom_node.config.models import (
+    DEFAULT_OUTPUTS,
     CompletionConfig,
     Config,
     DestinationConfig,
@@ -18,6 +19,7 @@ from dicom_node.config.models import (
 from dicom_node.config.pipelines import pipeline_class, resolve
 
 __all__ = [
+    "DEFAULT_OUTPUTS",
     "CompletionConfig",
     "Config",
     "DestinationConfig",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from dicom_node.config.types import (
     ALL_DAYS,
@@ -24,7 +25,28 @@ from dicom_node.config.types import (
 )
 from dicom_node.config.when import ALWAYS
 
-Output = Literal["seg", "sr", "sc"]
+Output = Literal[
+    "seg", "sr", "sc", "key", "heat", "pm", "pr", "ko", "pdf",
+    "rtstruct", "labelmap", "fractional", "sr-comprehensive",
+]  # fmt: skip
+"""What a destination can be sent: "seg", "sr", "pm", "pr" and "ko" in the best form that it takes."""
+DEFAULT_OUTPUTS: tuple[Output, ...] = ("seg", "sr", "sc")
+OUTPUT_WORDS: Mapping[str, Output] = {
+    "segmentation": "seg",
+    "report": "sr",
+    "pictures": "sc",
+    "key-images": "ko",
+    "heat-maps": "pm",
+    "overlay": "pr",
+    "contours": "rtstruct",
+    "document": "pdf",
+}
+"""Outputs as people call them."""
+_Word = Literal[
+    "segmentation", "report", "pictures", "key-images", "heat-maps", "overlay", "contours", "document"
+]
+_NamedOutput = Annotated[Literal[Output, _Word], AfterValidator(lambda name: OUTPUT_WORDS.get(name, name))]
+ProfileName = Literal["generic", "any", "ohif", "orthanc", "dcm4chee", "weasis", "pictures"]
 
 
 class Section(BaseModel):
@@ -45,6 +67,10 @@ class NodeConfig(Section):
     """SQLAlchemy URL; None: SQLite in the data folder."""
     devices: tuple[Device, ...] = ("cpu",)
     """One worker process for each: "cpu", "cuda:0"."""
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    """CPU threads of each worker; None: all cores but one, so that reception has its own."""
+    model_memory_mb: int | None = Field(default=None, ge=1)
+    """What warm models of a worker may take together, as measured; None: no limit."""
     use: Literal["research", "clinical"] = "research"
     institution: str | None = None
 
@@ -145,6 +171,8 @@ class PipelineConfig(Section):
     """Import string, "package.module:Class"."""
     options: dict[str, Any] = Field(default_factory=dict)
     time_limit: Seconds = 900.0
+    memory_limit_mb: int | None = Field(default=None, ge=1)
+    """By how much a run may let a process grow; None: no limit."""
 
 
 class LessonConfig(Section):
@@ -202,7 +230,9 @@ class DestinationConfig(Section):
     port: Port = 104
     url: WebAddress | None = None
     """Base of its DICOMweb services, such as https://pacs.example/dicom-web."""
-    outputs: tuple[Output, ...] = ("seg", "sr", "sc")
+    outputs: tuple[_NamedOutput, ...] = DEFAULT_OUTPUTS
+    profile: ProfileName = "generic"
+    """What its viewers show; each output comes in the best form that they show and that it accepts."""
     timeout: Seconds = 30.0
     confirm: bool = False
     """Delivered only when it lists the object, asked by C-FIND, or by QIDO-RS where it has a url."""

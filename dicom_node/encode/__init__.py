@@ -1,21 +1,34 @@
 """Findings in, checked DICOM objects out.
 
-`encode` dispatches on the findings' types; `encode_no_result` makes the visible object of a job that has
-no result; `to_bytes` writes the same object as the same bytes, always; `check` is the gate that both have
-passed when they return. Everything is a pure function of its arguments: no clock, no random number, no file.
+`render` makes what each destination of a job is to have, in the form that it takes, and `render_no_result`
+what tells it that there is none. `encode` and `encode_no_result` make given forms; `to_bytes` writes the same
+object as the same bytes, always; `check` is the gate that all have passed when they return. Everything is a
+pure function of its arguments: no clock, no random number, no file.
 """
 
 from dicom_node.encode.context import EncodeContext, EncodedObject, is_own_result
 from dicom_node.encode.dispatch import encode, encode_no_result
 from dicom_node.encode.gate import check
 from dicom_node.encode.part10 import to_bytes
+from dicom_node.encode.plan import PROFILES, Taker, plan, plan_among, plan_notice
+from dicom_node.encode.rejection import rejection_note
+from dicom_node.encode.rendering import Rendered, render, render_no_result
 
 __all__ = [
+    "PROFILES",
     "EncodeContext",
     "EncodedObject",
+    "Rendered",
+    "Taker",
     "check",
     "encode",
     "encode_no_result",
     "is_own_result",
+    "plan",
+    "plan_among",
+    "plan_notice",
+    "rejection_note",
+    "render",
+    "render_no_result",
     "to_bytes",
 ]

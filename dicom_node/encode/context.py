@@ -11,6 +11,7 @@ from pydicom import Dataset
 
 from dicom_node.findings import Algorithm
 from dicom_node.geometry import Volume
+from dicom_node.records import Result
 
 MANUFACTURER = "dicom-node"
 """Manufacturer (0008,0070) of every object made here."""
@@ -33,6 +34,7 @@ class EncodeContext:
         ae_title, institution: who made them: the node's, not the scanner's.
         outputs: kinds wanted ("seg", "sr", "sc", …).
         doubtful: the series was called complete by a ceiling only; the results say so.
+        predecessors: results of earlier revisions that a destination may hold; they are referred to.
     """
 
     sources: Mapping[str, Sequence[Dataset]]
@@ -47,6 +49,7 @@ class EncodeContext:
     institution: str | None = None
     outputs: frozenset[str] = field(default=frozenset({"seg", "sr", "sc"}))
     doubtful: bool = False
+    predecessors: Sequence[Result] = ()
 
     @property
     def principal(self) -> Dataset:
@@ -59,16 +62,18 @@ class EncodedObject:
     """One result object.
 
     Attributes:
-        kind: "seg", "sr", "sc", …, as `outputs` of a destination names it.
+        kind: its form: "seg", "labelmap", "sr", "sc", …
         ds: the whole data set, with its file meta information.
         description: its Series Description.
         index: which of its kind, from 0; of segmentations, which of the findings' masks it holds.
+        destinations: whom it was made for, by their names in conf.yaml.
     """
 
     kind: str
     ds: Dataset
     description: str
     index: int = 0
+    destinations: tuple[str, ...] = ()
 
     @property
     def sop_class_uid(self) -> str:

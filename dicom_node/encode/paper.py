@@ -30,8 +30,21 @@ _SMALL, _TEXT, _TITLE = 8, 11, 18
 
 
 def paper(findings: Sequence[Finding], context: EncodeContext) -> EncodedObject:
-    """Makes the page and wraps it."""
+    """Makes the page of a job's findings and wraps it."""
     ds = new_object(context, EncapsulatedPDFStorage, "pdf", "DOC", f"{context.title} (AI document)")
+    return _wrapped(ds, page([*legend(findings), *caution(context)], findings, context), context)
+
+
+def paper_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
+    """Makes the page of a job without a result: it says why."""
+    description = f"{context.title}: no result (AI document)"
+    ds = new_object(context, EncapsulatedPDFStorage, "none", "DOC", description, 2, variant=reason)
+    lines = [Line("No result", doubt=True), Line(reason), *caution(context)]
+    return _wrapped(ds, page(lines, [], context), context)
+
+
+def _wrapped(ds: Dataset, content: bytes, context: EncodeContext) -> EncodedObject:
+    """The document with the page in it (PS3.3 C.24.2)."""
     ds.ConversionType = "WSD"
     ds.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     ds.AcquisitionDateTime = None
@@ -43,21 +56,20 @@ def paper(findings: Sequence[Finding], context: EncodeContext) -> EncodedObject:
         reference(headers[len(headers) // 2]) for headers in context.sources.values()
     ]
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
-    content = page(findings, context)
     ds.EncapsulatedDocumentLength = len(content)
     ds.EncapsulatedDocument = content + b"\0" * (len(content) % 2)
     return EncodedObject("pdf", ds, str(ds.SeriesDescription))
 
 
-def page(findings: Sequence[Finding], context: EncodeContext) -> bytes:
-    """The PDF file."""
+def page(lines: Sequence[Line], findings: Sequence[Finding], context: EncodeContext) -> bytes:
+    """The PDF file: lines of words, and slices with the findings' outlines."""
     buffer = BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=1, pageCompression=1)
     canvas.setTitle(plain(f"{context.title} - {mark(context)}"))
     canvas.setAuthor(f"{MANUFACTURER} {context.ae_title}")
     y = _heading(canvas, context)
     y = _patient(canvas, context.principal, y)
-    y = _legend(canvas, [*legend(findings), *caution(context)], y)
+    y = _legend(canvas, lines, y)
     _pictures(canvas, findings, context, y)
     _foot(canvas, context)
     canvas.showPage()

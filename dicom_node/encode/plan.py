@@ -6,12 +6,16 @@ by negotiation. Each choice tells its reason, so that an administrator can see w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicom_node.config import DEFAULT_OUTPUTS
 from dicom_node.encode.dispatch import FORMS
 from dicom_node.encode.seg import may_be_label_map
 from dicom_node.findings import Finding, Heatmap, Segmentation
+from dicom_node.records import Choice
 
 SOP_CLASSES = {
     "labelmap": "1.2.840.10008.5.1.4.1.1.66.7",
@@ -37,8 +41,12 @@ CHAINS = {
     "pr": ("pr", "key", "sc"),
 }
 """Forms of each output, best first; an output that isn't listed has itself alone."""
+NOTICES = ("sc", "pdf", "sr", "sr-comprehensive")
+"""Forms that can say that there is no result: what every destination is told, whatever its outputs."""
 ASSUMED = frozenset({"seg", "rtstruct", "sr", "sr-comprehensive", "sc", "key", "heat", "pr", "ko", "pdf"})
-"""Forms that a destination is taken to accept while nobody has asked it: no label maps, no maps."""
+"""Forms that a destination is taken to accept while it has not answered: no label maps, no maps."""
+PLAIN = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
+"""Transfer syntaxes in which every object can be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
+        Profile("generic", ASSUMED),
         Profile("any", FORMS),
         Profile("ohif", FORMS - {"pr", "fractional"}),
         Profile("orthanc", FORMS),
@@ -63,67 +72,105 @@ PROFILES = {
 """By the name that conf.yaml uses. OHIF 3.13: shared experience in docs/results.md; pictures: any PACS."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The form of one output: None where the destination can't have it in any form."""
+@dataclass(frozen=True)
+class Taker:
+    """A destination, as far as the choice of forms goes.
 
-    output: str
-    form: str | None
-    reason: str
+    Attributes:
+        name: in conf.yaml.
+        outputs: what it is to have.
+        profile: what its viewers show.
+        accepted: pairs of SOP Class UID and transfer syntax UID that it took in negotiation; None where it
+            has not told.
+        note: why it has not told, or since when what it told may be old; empty where there's nothing to say.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    profile: Profile
+    accepted: frozenset[tuple[str, str]] | None = None
+    note: str = ""
+
+    def syntaxes(self, sop_class_uid: str) -> frozenset[str]:
+        """Transfer syntaxes in which it is known to take objects of a SOP class."""
+        return frozenset(syntax for sop_class, syntax in self.accepted or () if sop_class == sop_class_uid)
 
 
-def plan(
-    findings: Sequence[Finding],
-    outputs: Collection[str],
-    profile: Profile,
-    accepted: Collection[str] | None = None,
-) -> tuple[Choice, ...]:
+NOBODY = Taker("", DEFAULT_OUTPUTS, PROFILES["generic"])
+"""For whom results are made that are kept only."""
+
+
+_NEEDS = dict.fromkeys(("seg", "labelmap", "fractional", "rtstruct"), "mask") | {"pm": "heat", "heat": "heat"}
+"""What must have been found for an output to be anything at all."""
+
+
+def plan(findings: Sequence[Finding], taker: Taker) -> tuple[Choice, ...]:
     """Chooses a form for each output that a destination is to have.
 
     Args:
         findings: of the job; masks that overlap make no label map, and only heat maps make maps.
-        outputs: what conf.yaml names for the destination.
-        profile: what its viewers show.
-        accepted: SOP Class UIDs that it took in negotiation; None where nobody has asked yet.
+        taker: the destination.
 
     Returns:
-        One choice for each output, in the order of their names. The distinct forms are what
-        `EncodeContext.outputs` should name.
+        One choice for each output of which anything was found, in the order of their names.
     """
-    return tuple(_choose(output, findings, profile, accepted) for output in sorted(outputs))
+    masks = [one for one in findings if isinstance(one, Segmentation) and one.array.any()]
+    found = {"mask"} if masks else set()
+    if any(isinstance(one, Heatmap) for one in findings):
+        found.add("heat")
+    apart = all(may_be_label_map(mask) for mask in masks)
+    outputs = [one for one in sorted(set(taker.outputs)) if one not in _NEEDS or _NEEDS[one] in found]
+    return tuple(_choose(one, CHAINS.get(one, (one,)), taker, apart=apart) for one in outputs)
 
 
-def forms(choices: Sequence[Choice]) -> frozenset[str]:
+def plan_notice(taker: Taker) -> tuple[Choice, ...]:
+    """Chooses in which forms a destination is told that there is no result.
+
+    Report and picture where they are among its outputs; a destination that is to have neither gets whatever
+    form of a notice it accepts, since a study must not stay silent.
+    """
+    outputs = sorted(set(taker.outputs) & set(NOTICES)) or ["sc"]
+    chains = {one: tuple(dict.fromkeys((*CHAINS.get(one, (one,)), *NOTICES))) for one in outputs}
+    return tuple(_choose(one, chain, taker, apart=True) for one, chain in chains.items())
+
+
+def plan_among(made: Collection[str], taker: Taker) -> tuple[Choice, ...]:
+    """Chooses for a destination that comes late among the forms that were made for others."""
+    chains = {one: CHAINS.get(one, (one,)) for one in sorted(set(taker.outputs))}
+    best = {one: next((form for form in chain if form in made), None) for one, chain in chains.items()}
+    reason = "the best of what was made before it was a destination"
+    return tuple(Choice(one, form, reason, taker.name) for one, form in best.items() if form is not None)
+
+
+def forms(choices: Iterable[Choice]) -> frozenset[str]:
     """The distinct forms of a plan."""
     return frozenset(choice.form for choice in choices if choice.form is not None)
 
 
-def _choose(
-    output: str, findings: Sequence[Finding], profile: Profile, accepted: Collection[str] | None
-) -> Choice:
+def _choose(output: str, chain: Iterable[str], taker: Taker, *, apart: bool) -> Choice:
+    """The first form of a chain that nothing stands against."""
     passed_over: list[str] = []
-    for form in CHAINS.get(output, (output,)):
-        obstacle = _obstacle(form, findings, profile, accepted)
+    for form in chain:
+        obstacle = _obstacle(form, taker, apart=apart)
         if obstacle is None:
-            why = "; ".join(passed_over) or "the best form, and it is accepted"
-            return Choice(output, form, why)
+            known = "the best form, and it is accepted" if taker.accepted is not None else "the best form"
+            return Choice(output, form, _reason(passed_over or [known], taker), taker.name)
         passed_over.append(f"{form}: {obstacle}")
-    return Choice(output, None, "; ".join(passed_over))
+    return Choice(output, None, _reason(passed_over, taker), taker.name)
 
 
-def _obstacle(
-    form: str, findings: Sequence[Finding], profile: Profile, accepted: Collection[str] | None
-) -> str | None:
+def _reason(words: Sequence[str], taker: Taker) -> str:
+    return "; ".join([*words, *([taker.note] if taker.note else [])])
+
+
+def _obstacle(form: str, taker: Taker, *, apart: bool) -> str | None:
     """Why a form won't do; None where it will."""
-    masks = [finding for finding in findings if isinstance(finding, Segmentation)]
-    if form not in profile.shows:
-        return f"not shown by {profile.name}"
-    if accepted is None and form not in ASSUMED:
+    if form not in taker.profile.shows:
+        return f"not shown by {taker.profile.name}"
+    if taker.accepted is None and form not in ASSUMED:
         return "not known to be accepted"
-    if accepted is not None and SOP_CLASSES[form] not in accepted:
+    if taker.accepted is not None and taker.syntaxes(SOP_CLASSES[form]).isdisjoint(PLAIN):
         return "not accepted by the destination"
-    if form == "labelmap" and not all(may_be_label_map(mask) for mask in masks):
+    if form == "labelmap" and not apart:
         return "the masks overlap or are fractions"
-    if form in ("pm", "heat") and not any(isinstance(finding, Heatmap) for finding in findings):
-        return "there is no heat map"
     return None

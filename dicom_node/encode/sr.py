@@ -59,7 +59,10 @@ def comprehensive_report(
     findings: Sequence[Finding], segmentations: Mapping[int, Dataset], context: EncodeContext
 ) -> EncodedObject:
     """Makes the same report as a Comprehensive SR, for archives that don't take Comprehensive 3D SR."""
-    made = report(findings, segmentations, context).ds
+    return _comprehensive(report(findings, segmentations, context).ds, context)
+
+
+def _comprehensive(made: Dataset, context: EncodeContext) -> EncodedObject:
     made.SOPClassUID = ComprehensiveSRStorage
     made.SOPInstanceUID = result_uid(context, "sr", "comprehensive", str(made.SOPInstanceUID))
     made.SeriesInstanceUID = result_uid(context, "sr", "comprehensive", str(made.SeriesInstanceUID))
@@ -71,6 +74,11 @@ def report_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
     """Makes the report of a job that has no result, and says why."""
     remarks = _remarks([f"No result: {reason}", *([DOUBTFUL] if context.doubtful else [])])
     return _document(context, "none", [], remarks, [], reason)
+
+
+def comprehensive_report_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
+    """Makes the same report as a Comprehensive SR."""
+    return _comprehensive(report_of_no_result(reason, context).ds, context)
 
 
 def _remarks(words: Sequence[str]) -> list[Dataset]:

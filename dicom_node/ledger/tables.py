@@ -222,6 +222,8 @@ class JobRow(Base):
     finished_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(Text)
     """The last error's text, or why the pipeline did not apply."""
+    choices: Mapped[list[Any] | None] = mapped_column(JSON)
+    """In which form each destination gets each output, and why."""
 
     __table_args__ = (
         Index("ix_jobs_claim", "state", "not_before", "priority", "created_at"),

@@ -7,14 +7,26 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import plain_verdict
 from dicom_node.ledger.queueing import NewJob, queue_job
 from dicom_node.ledger.tables import DeliveryRow, JobInputRow, JobRow, ResultRow, SeriesRow, StudyWaitRow
 from dicom_node.ledger.transitions import move, record
-from dicom_node.records import DeliveryState, Job, JobState, Result, SeriesState, Verdict
+from dicom_node.records import Choice, DeliveryState, Job, JobState, Result, SeriesState, Verdict
 
 MAX_LOST = 3
 """A job whose worker ended this often is not tried again: it may be what ends them."""
@@ -86,11 +98,14 @@ class Work:
             due = select(StudyWaitRow.study_instance_uid).where(StudyWaitRow.look_again_at <= now).distinct()
             return list(conn.execute(due).scalars())
 
-    def claim(self, worker: str, pipelines: Sequence[str], now: datetime) -> Job | None:
-        """Gives the most urgent job that is due to a worker; None where there is none."""
+    def claim(
+        self, worker: str, pipelines: Sequence[str], now: datetime, above: int | None = None
+    ) -> Job | None:
+        """Gives the most urgent job that is due, above a priority, to a worker; None where there is none."""
         due = (
             select(JobRow.id)
             .where(JobRow.state == JobState.QUEUED, JobRow.not_before <= now, JobRow.pipeline.in_(pipelines))
+            .where(*([] if above is None else [JobRow.priority > above]))
             .order_by(JobRow.priority.desc(), JobRow.created_at, JobRow.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -130,18 +145,18 @@ class Work:
         state: JobState,
         reason: str | None,
         results: Sequence[Result],
-        takes: Mapping[str, frozenset[str]],
         now: datetime,
+        choices: Sequence[Choice] = (),
     ) -> bool:
-        """Ends a running job, records its results, and owes them to its destinations, in one transaction.
+        """Ends a running job, records its results, and owes them to their destinations, in one transaction.
 
         Args:
             job: as claimed.
             state: DONE, NOT_APPLICABLE or FAILED.
             reason: why, where it isn't done.
-            results: durable in the spool.
-            takes: the kinds of result that each destination takes.
+            results: durable in the spool; each is owed to those of the job's destinations that it names.
             now: when.
+            choices: in which forms the destinations get them, and why.
 
         Returns:
             False where the job was no longer running under this claim; nothing is then recorded.
@@ -159,16 +174,19 @@ class Work:
                 finished_at=now,
                 worker=None,
                 progress=1.0,
+                choices=[asdict(choice) for choice in choices],
             )
             if not moved:
                 return False
             _supersede(conn, job, now)
             known = _recorded(conn, [result.sop_instance_uid for result in results])
-            new = [result for result in results if result.sop_instance_uid not in known]
-            for result in new:
-                conn.execute(insert(ResultRow).values(job_id=job.id, **asdict(result)))
+            for result in results:
+                if result.sop_instance_uid not in known:
+                    row = asdict(result)
+                    del row["destinations"]  # the deliveries say it
+                    conn.execute(insert(ResultRow).values(job_id=job.id, **row))
             if not job.shadow:
-                _owe(conn, job, new, takes, now)
+                _owe(conn, job, results, now)
         return True
 
     def give_back(self, job: Job, cause: str, delay: timedelta, now: datetime) -> None:
@@ -190,11 +208,14 @@ class Work:
     def recover(self, worker: str, now: datetime) -> list[Job]:
         """Gives back what an earlier life of this worker held.
 
+        A job without progress only waited for the device: it did not end the worker, and no try is counted.
+
         Returns:
             Jobs whose worker has ended too often while it ran them: still RUNNING under this worker's
             name, for it to fail them visibly.
         """
         mine = JobRow.worker == worker
+        waited = JobRow.progress == 0
         with self._db.write() as conn:
             cause = f"worker {worker} ended while it ran this"
             move(
@@ -202,10 +223,11 @@ class Work:
                 "job",
                 JobState.RUNNING,
                 JobState.QUEUED,
-                mine & (JobRow.attempt < MAX_LOST),
+                mine & (waited | (JobRow.attempt < MAX_LOST)),
                 cause,
                 now,
                 worker=None,
+                attempt=case((waited, JobRow.attempt - 1), else_=JobRow.attempt),
                 not_before=now,
                 reason=cause,
             )
@@ -297,13 +319,13 @@ def _recorded(conn: Connection, sop_instance_uids: Sequence[str]) -> set[str]:
     return set(rows.scalars())
 
 
-def _owe(
-    conn: Connection, job: Job, results: Sequence[Result], takes: Mapping[str, frozenset[str]], now: datetime
-) -> None:
-    """One delivery for each result and each destination that takes its kind."""
+def _owe(conn: Connection, job: Job, results: Sequence[Result], now: datetime) -> None:
+    """One delivery for each result and each destination that it is for, unless there is one already."""
     for result in results:
+        held = select(DeliveryRow.destination).where(DeliveryRow.sop_instance_uid == result.sop_instance_uid)
+        before = set(conn.execute(held).scalars())
         for destination in job.destinations:
-            if result.kind in takes.get(destination, frozenset()):
+            if destination in result.destinations and destination not in before:
                 key = conn.execute(
                     insert(DeliveryRow)
                     .values(
@@ -314,9 +336,8 @@ def _owe(
                     )
                     .returning(DeliveryRow.id)
                 ).scalar_one()
-                record(
-                    conn, "delivery", [key], None, DeliveryState.OWED, f"{result.kind} to {destination}", now
-                )
+                cause = f"{result.kind} to {destination}"
+                record(conn, "delivery", [key], None, DeliveryState.OWED, cause, now)
 
 
 def _job(conn: Connection, row: Row[Any]) -> Job:

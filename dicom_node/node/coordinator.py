@@ -18,6 +18,7 @@ from dicom_node.node.delivering import deliver_due
 from dicom_node.node.folders import run_folder
 from dicom_node.node.housekeeping import keep_house
 from dicom_node.node.indexing import abort_orphans, read_journals, reconcile
+from dicom_node.node.negotiating import ask
 from dicom_node.node.site import Site
 from dicom_node.node.watching import serve_status
 from dicom_node.schedule import Ticker
@@ -29,6 +30,7 @@ DELIVER_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
 HOUSE_SECONDS = 3600.0
 COUNT_SECONDS = 0.5
+ASK_SECONDS = 5.0
 
 
 def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> None:
@@ -80,7 +82,9 @@ def _ticker(site: Site) -> Ticker:
     for name, peer in site.config.peers.items():
         if peer.count:
             ticker.every(COUNT_SECONDS, f"count {name}", partial(count_at, site, name))
-    for destination in site.config.destinations:
+    for destination, section in site.config.destinations.items():
+        if section.url is None:
+            ticker.every(ASK_SECONDS, f"ask {destination}", partial(ask, site, destination))
         ticker.every(DELIVER_SECONDS, f"deliver {destination}", partial(deliver_due, site, destination))
     return ticker
 

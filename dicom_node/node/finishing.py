@@ -6,44 +6,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicom_node.config import Config
-from dicom_node.encode import EncodeContext, EncodedObject, encode, encode_no_result
+from dicom_node.encode import EncodedObject, Rendered, render, render_no_result
 from dicom_node.findings import Finding, NotApplicable
 from dicom_node.node.orders import Order
 from dicom_node.node.preparing import Prepared, context_of
-from dicom_node.records import JobState
+from dicom_node.records import Choice, JobState
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended: the state to record, why, the findings, and the objects to deliver."""
+    """How a run ended: its state, why, the findings, the objects to deliver, and why these forms."""
 
     state: JobState
     reason: str | None
     findings: tuple[Finding, ...]
     objects: tuple[EncodedObject, ...]
+    choices: tuple[Choice, ...] = ()
 
 
 def finish(prepared: Prepared, findings: Sequence[Finding]) -> Ran:
-    """Encodes what a pipeline found on a prepared order's volumes.
+    """Encodes what a pipeline found on a prepared order's volumes, for each destination.
 
     Raises:
         GateRefused: an object isn't fit to leave; the text lists every fault.
     """
     for role, one in prepared.read.items():
         findings = one.back(findings, role)
-    if isinstance(findings[0], NotApplicable):
-        reason = findings[0].reason
-        objects = _no_result(reason, prepared.context)
-        return Ran(JobState.NOT_APPLICABLE, reason, tuple(findings), objects)
-    return Ran(JobState.DONE, None, tuple(findings), tuple(encode(findings, prepared.context)))
+    refused = next((one for one in findings if isinstance(one, NotApplicable)), None)
+    state = JobState.DONE if refused is None else JobState.NOT_APPLICABLE
+    rendered = render(findings, prepared.context, prepared.takers)
+    reason = refused.reason if refused is not None else None
+    return Ran(state, reason, tuple(findings), rendered.objects, rendered.choices)
 
 
 def without_result(reason: str, order: Order, config: Config, state: JobState = JobState.FAILED) -> Ran:
     """A run that has no result, with the objects that say so in the study where its headers can be read."""
     context = context_of(order, config)
-    return Ran(state, reason, (), _no_result(reason, context) if context else ())
-
-
-def _no_result(reason: str, context: EncodeContext) -> tuple[EncodedObject, ...]:
-    """The objects that stand in the study for a result that there isn't."""
-    return tuple(encode_no_result(reason, context))
+    told = render_no_result(reason, context, order.takers) if context else Rendered((), ())
+    return Ran(state, reason, (), told.objects, told.choices)

@@ -14,7 +14,7 @@ from dicom_node.headers import read_header
 from dicom_node.infer.engine import Engine
 from dicom_node.ledger.queueing import job_id
 from dicom_node.node.finishing import Ran
-from dicom_node.node.orders import ALL_OUTPUTS, Order
+from dicom_node.node.orders import Order
 from dicom_node.node.running import run
 from dicom_node.pipeline import Pipeline
 
@@ -80,7 +80,7 @@ def run_folder(
             paths={"image": one.paths},
             revision=1,
             created_at=datetime.now(UTC),
-            outputs=ALL_OUTPUTS,
+            takers=(),
             algorithm=pipeline.algorithm,
             title=pipeline.title,
             resample=pipeline.allow_resampling,

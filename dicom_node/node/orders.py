@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
 
-from dicom_node.config import Output
+from dicom_node.encode import Taker
 from dicom_node.findings import Algorithm
+from dicom_node.node.negotiating import takers
 from dicom_node.node.site import Site
 from dicom_node.pipeline import Pipeline
 from dicom_node.records import Job
-
-ALL_OUTPUTS = frozenset(get_args(Output))
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Order:
         pipeline: its name in conf.yaml.
         paths: the files of each role's series.
         created_at: the content time of the results.
-        outputs: kinds of result wanted by anyone.
+        takers: its destinations, with what each takes; none: its results are kept only.
         algorithm, title: the pipeline's own.
         resample: whether tilted or uneven slices may be straightened for it.
     """
@@ -35,7 +33,7 @@ class Order:
     paths: Mapping[str, Sequence[Path]]
     revision: int
     created_at: datetime
-    outputs: frozenset[str]
+    takers: tuple[Taker, ...]
     algorithm: Algorithm
     title: str
     resample: bool = False
@@ -53,15 +51,9 @@ def order_of(job: Job, site: Site, pipeline: Pipeline) -> Order:
         },
         revision=job.revision,
         created_at=job.created_at,
-        outputs=_outputs(job, site),
+        takers=takers(site, job.destinations),
         algorithm=pipeline.algorithm,
         title=pipeline.title,
         resample=pipeline.allow_resampling,
         doubtful=job.doubtful,
     )
-
-
-def _outputs(job: Job, site: Site) -> frozenset[str]:
-    """The kinds of result that anyone takes; all kinds where the results are kept only."""
-    takes = [site.takes[name] for name in job.destinations if name in site.takes]
-    return frozenset().union(*takes) if takes else ALL_OUTPUTS

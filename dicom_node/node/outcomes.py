@@ -6,14 +6,15 @@ the same UIDs, since its time is another; so what was said first stands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
 
-from dicom_node.encode import EncodedObject, to_bytes
+from dicom_node.encode import EncodedObject, Taker, plan_among, to_bytes
 from dicom_node.node.finishing import Ran
-from dicom_node.records import Job, JobState, Result
+from dicom_node.records import Choice, Job, JobState, Result
 from dicom_node.spool import Spool
 
 NAME = "outcome.json"
@@ -23,11 +24,12 @@ FINAL = (JobState.DONE, JobState.NOT_APPLICABLE)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended, and its results in the spool."""
+    """How a job ended, its results in the spool, and why they have the forms that they have."""
 
     state: JobState
     reason: str | None
     results: tuple[Result, ...]
+    choices: tuple[Choice, ...] = ()
 
 
 _ADAPTER = TypeAdapter(Outcome)
@@ -40,7 +42,7 @@ def keep(spool: Spool, job: Job, ran: Ran) -> Outcome:
     """
     folder = f"{job.id}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     results = tuple(_keep(spool, folder, one) for one in ran.objects)
-    outcome = Outcome(ran.state, ran.reason, results)
+    outcome = Outcome(ran.state, ran.reason, results, ran.choices)
     spool.write_result(folder, NAME, _ADAPTER.dump_json(outcome))
     return outcome
 
@@ -54,6 +56,28 @@ def kept(spool: Spool, job_id: str) -> Outcome | None:
     return None
 
 
+def addressed(outcome: Outcome, takers: Iterable[Taker]) -> Outcome:
+    """An outcome with destinations that its run did not know of added to what was made for others.
+
+    A route may have been given another destination since; and outcomes of the first version name none.
+    """
+    made = {result.kind for result in outcome.results}
+    known = {choice.destination for choice in outcome.choices}
+    late = [choice for one in takers if one.name not in known for choice in plan_among(made, one)]
+    results = tuple(
+        replace(
+            result,
+            destinations=tuple(
+                dict.fromkeys(
+                    (*result.destinations, *(one.destination for one in late if one.form == result.kind))
+                )
+            ),
+        )
+        for result in outcome.results
+    )
+    return replace(outcome, results=results, choices=(*outcome.choices, *late))
+
+
 def _keep(spool: Spool, folder: str, one: EncodedObject) -> Result:
     """Writes one object."""
     return Result(
@@ -63,4 +87,5 @@ def _keep(spool: Spool, folder: str, one: EncodedObject) -> Result:
         kind=one.kind,
         path=spool.write_result(folder, f"{one.sop_instance_uid}.dcm", to_bytes(one)),
         description=one.description,
+        destinations=one.destinations,
     )

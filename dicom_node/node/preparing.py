@@ -9,7 +9,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from dicom_node.config import Config
-from dicom_node.encode import EncodeContext
+from dicom_node.encode import EncodeContext, Taker
 from dicom_node.errors import BadInput
 from dicom_node.headers import plain, read_header
 from dicom_node.node.orders import Order
@@ -25,11 +25,13 @@ class Prepared:
         context: what encoding needs, with volumes on the source's own slices.
         inputs: what the pipeline sees, by role.
         read: the same volumes, with the way back to the source's slices.
+        takers: the destinations of what is found.
     """
 
     context: EncodeContext
     inputs: Mapping[str, Input]
     read: Mapping[str, Straight]
+    takers: tuple[Taker, ...] = ()
 
 
 def prepare(order: Order, config: Config) -> Prepared:
@@ -40,9 +42,13 @@ def prepare(order: Order, config: Config) -> Prepared:
         OSError: a file can't be read.
     """
     context = _context(order, config)
-    read = {role: read_straight(paths, resample=order.resample) for role, paths in order.paths.items()}
+    read = {
+        role: read_straight(paths, resample=order.resample, threads=config.node.threads)
+        for role, paths in order.paths.items()
+    }
     inputs = {role: Input(one.volume, plain(context.sources[role][0])) for role, one in read.items()}
-    return Prepared(replace(context, volumes={role: one.target for role, one in read.items()}), inputs, read)
+    context = replace(context, volumes={role: one.target for role, one in read.items()})
+    return Prepared(context, inputs, read, order.takers)
 
 
 def context_of(order: Order, config: Config) -> EncodeContext | None:
@@ -82,6 +88,5 @@ def _context(order: Order, config: Config) -> EncodeContext:
         use=config.node.use,
         ae_title=config.node.ae_title,
         institution=config.node.institution,
-        outputs=order.outputs,
         doubtful=order.doubtful,
     )

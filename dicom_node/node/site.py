@@ -23,11 +23,6 @@ class Site:
     spool: Spool
     ledger: Ledger
 
-    @property
-    def takes(self) -> dict[str, frozenset[str]]:
-        """The kinds of result that each destination takes."""
-        return {name: frozenset(one.outputs) for name, one in self.config.destinations.items()}
-
 
 def worker_name(index: int) -> str:
     """A worker's name: the same in its next life, so that it finds what it held."""

@@ -7,6 +7,7 @@ are read, and the results of the last one encoded, while the device is busy with
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,8 +23,9 @@ from dicom_node.infer.limits import Watchdog
 from dicom_node.node.aides import AideProcess, Limits
 from dicom_node.node.finishing import Ran
 from dicom_node.node.folders import spool_folder
+from dicom_node.node.negotiating import takers
 from dicom_node.node.orders import order_of
-from dicom_node.node.outcomes import Outcome, keep, kept
+from dicom_node.node.outcomes import Outcome, addressed, keep, kept
 from dicom_node.node.recording import BEGUN, Records
 from dicom_node.node.site import Site, worker_name
 from dicom_node.node.turns import AHEAD, Closed, Turn, Turns
@@ -36,6 +38,8 @@ MAX_ATTEMPTS = 5
 """Tries of a job that fails in a way that may pass."""
 HANDS = 1 + AHEAD + 1
 """One job has the device, so many are ahead of it, and one is being finished, or is more urgent than all."""
+NICE = 10
+"""Added to the niceness of a worker and its aides, so that reception never waits for them."""
 SETTLE_SECONDS = 30.0
 """How long a process that must end waits for what its other jobs write."""
 
@@ -51,7 +55,7 @@ class Worker:
         self._pipelines: Mapping[str, Pipeline] = {
             name: resolve(one) for name, one in site.config.pipelines.items()
         }
-        self._engine = Engine(self._pipelines, self._device)
+        self._engine = Engine(self._pipelines, self._device, site.config.node.model_memory_mb)
         self._turns = Turns()
         self._claiming = threading.Lock()
         self._stop = threading.Event()
@@ -61,7 +65,8 @@ class Worker:
         """Runs until `stop` is set; what is on the device and behind it is finished first."""
         self._stop = stop
         self._records = Records(self._site, self._name, stop)
-        limit_threads()
+        os.nice(NICE)  # before the aides start: they inherit it
+        limit_threads(self._site.config.node.threads)
         aides = [AideProcess(self._site.config, spool_folder(self._site.config)) for _ in range(HANDS)]
         self._recover(aides[0])
         self._warm()
@@ -140,7 +145,7 @@ class Worker:
         """Brings a job to its end: results, a reason, or back into the queue."""
         log.info("job_started", job=job.id, pipeline=job.pipeline, attempt=job.attempt)
         try:
-            outcome = kept(self._site.spool, job.id) or self._outcome(job, aide)
+            outcome = self._kept(job) or self._outcome(job, aide)
         except Cancelled:
             log.warning("job_taken_away", job=job.id)
             return
@@ -158,6 +163,11 @@ class Worker:
             log.exception("job_crashed", job=job.id)
             outcome = self._explained(job, aide, f"the node itself failed: {type(fault).__name__}")
         self._records.end(job, outcome)
+
+    def _kept(self, job: Job) -> Outcome | None:
+        """What an earlier run of a job said, also to destinations that it has only now."""
+        outcome = kept(self._site.spool, job.id)
+        return outcome and addressed(outcome, takers(self._site, job.destinations))
 
     def _outcome(self, job: Job, aide: AideProcess) -> Outcome:
         """Takes a job through its stages."""
@@ -181,7 +191,7 @@ class Worker:
 
     def _limits(self, job: Job) -> Limits:
         configured = self._site.config.pipelines[job.pipeline]
-        return Limits(configured.time_limit, None)
+        return Limits(configured.time_limit, configured.memory_limit_mb)
 
 
 def _now() -> datetime:

@@ -70,7 +70,7 @@ def test_a_file_that_says_nothing_gives_the_defaults(tmp_path: Path, text: str) 
         ("run: lung", "run: lnug", 9, 'routes[0].run: there is no pipeline "lnug"; did you mean "lung"?'),
         ("[pacs]", "[pacs, pasc]", 10, 'send[1]: there is no destination "pasc"; did you mean "pacs"?'),
         ("name: chest", "title: chest", 7, 'routes[0].title: there is no such key'),
-        ("port: 104", "port: 104, outputs: [seg, pdf]", 12, 'outputs[1]: found "pdf"; allowed'),
+        ("port: 104", "port: 104, outputs: [seg, png]", 12, 'outputs[1]: found "png"; allowed'),
         ("10.0.0.1, port: 104", "127.0.0.1, port: 11113", 12, "destinations.pacs: is this node itself"),
         ("Modality: CT", "Modaliti: CT", 8, 'when.Modaliti: "Modaliti" is no DICOM keyword'),
         ("peers:", "peers: 3\npeesr:", 2, "peers: found 3; must be a mapping"),

@@ -17,6 +17,7 @@ from pydicom import Dataset
 from dicom_node.encode import EncodedObject, check, encode, to_bytes
 from dicom_node.encode.dispatch import FORMS
 from dicom_node.encode.seg import may_be_label_map
+from dicom_node.encode.wording import legend
 from dicom_node.errors import GateRefused, ModelFailed
 from dicom_node.findings import Heatmap, Segmentation
 from tests.encode.cases import Worked, everything
@@ -175,7 +176,7 @@ def test_the_document_names_patient_finding_and_maker(small: Worked, made: dict[
             words.append(said),
             write(canvas, at, said, size, **style),
         )
-        paper.page(small.findings, small.context)
+        paper.page(legend(small.findings), small.findings, small.context)
     finally:
         paper._write = write
     said = " ".join(words)

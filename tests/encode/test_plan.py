@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
+from dicom_node.config.models import Output, ProfileName
 from dicom_node.encode import encode, to_bytes
 from dicom_node.encode.compression import compressed
 from dicom_node.encode.dispatch import FORMS
-from dicom_node.encode.plan import ASSUMED, PROFILES, SOP_CLASSES, Choice, forms, plan
+from dicom_node.encode.plan import ASSUMED, PROFILES, SOP_CLASSES, Taker, forms, plan, plan_notice
+from dicom_node.encode.rendering import render, render_no_result
 from dicom_node.findings import Segmentation
+from dicom_node.records import Choice
 from tests.encode.cases import Worked, everything
 from tests.peers.dcmtk import storescu
 from tests.peers.process import NO_NAGLE, free_port, listens, need, running, wait_until
@@ -26,6 +37,14 @@ from tests.peers.validators import dciodvfy
 ALL = frozenset(SOP_CLASSES.values())
 SEG, LABELS, RT = (SOP_CLASSES[form] for form in ("seg", "labelmap", "rtstruct"))
 SC = SOP_CLASSES["sc"]
+
+
+def taker(
+    outputs: Sequence[str], profile: str = "any", accepted: Collection[str] | None = ALL, name: str = "pacs"
+) -> Taker:
+    """A destination that takes SOP classes uncompressed."""
+    forms = None if accepted is None else frozenset((uid, ExplicitVRLittleEndian) for uid in accepted)
+    return Taker(name, tuple(outputs), PROFILES[profile], forms)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +59,7 @@ SC = SOP_CLASSES["sc"]
         (ALL - {LABELS, SEG, RT}, "any", {"sr", "sc"}),
         (ALL - {SOP_CLASSES["sr"]}, "any", {"labelmap", "sr-comprehensive", "sc"}),
         (frozenset({SC}), "any", {"sc"}),
+        (ALL, "generic", {"seg", "sr", "sc"}),
         (None, "any", {"seg", "sr", "sc"}),
         (frozenset(), "any", set()),
     ],
@@ -47,30 +67,60 @@ SC = SOP_CLASSES["sc"]
 def test_the_best_form_that_is_accepted(
     small: Worked, accepted: frozenset[str] | None, profile: str, expected: set[str]
 ) -> None:
-    chosen = plan(small.findings, ("seg", "sr", "sc"), PROFILES[profile], accepted)
+    chosen = plan(small.findings, taker(("seg", "sr", "sc"), profile, accepted))
     assert forms(chosen) == expected
 
 
 def test_masks_that_overlap_go_as_binary(small: Worked) -> None:
     layers = np.stack([small.mask.array == 1, small.mask.array > 0])
     finding = Segmentation(layers, small.mask.segments)
-    (choice,) = plan([finding], ("seg",), PROFILES["any"], ALL)
-    assert choice == Choice("seg", "seg", "labelmap: the masks overlap or are fractions")
+    (choice,) = plan([finding], taker(("seg",)))
+    assert choice == Choice("seg", "seg", "labelmap: the masks overlap or are fractions", "pacs")
 
 
 def test_a_refusal_is_explained(small: Worked) -> None:
-    (choice,) = plan(small.findings, ("seg",), PROFILES["any"], {RT})
+    (choice,) = plan(small.findings, taker(("seg",), accepted={RT}))
     assert choice.form == "rtstruct"
     assert choice.reason == (
         "labelmap: not accepted by the destination; seg: not accepted by the destination"
     )
-    (none,) = plan(small.findings, ("pm",), PROFILES["any"], ALL)
-    assert none == Choice("pm", None, "pm: there is no heat map; heat: there is no heat map")
+    (none,) = plan(small.findings, taker(("seg",), accepted=set()))
+    assert none.form is None
+    assert none.words.startswith("pacs: seg in no form: labelmap: not accepted by the destination; seg:")
+
+
+def test_of_what_was_not_found_there_is_nothing_to_choose(small: Worked) -> None:
+    assert plan(small.findings, taker(("pm", "heat"))) == ()
+    empty = Segmentation(np.zeros_like(small.mask.array), small.mask.segments)
+    assert [choice.output for choice in plan([empty], taker(("seg", "rtstruct", "sr")))] == ["sr"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "accepted", "expected"),
+    [
+        ({"seg", "sr", "sc"}, ALL, {"sr", "sc"}),
+        ({"seg"}, ALL, {"sc"}),
+        ({"seg"}, {SOP_CLASSES["sr-comprehensive"], SEG}, {"sr-comprehensive"}),
+        ({"seg", "sr"}, {SC}, {"sc"}),
+        ({"pdf"}, ALL, {"pdf"}),
+        ({"seg", "sr", "sc"}, None, {"sr", "sc"}),
+        ({"seg", "sr"}, {SEG}, set()),
+    ],
+)
+def test_a_notice_reaches_whoever_accepts_any_form_of_one(
+    small: Worked, outputs: set[str], accepted: set[str] | None, expected: set[str]
+) -> None:
+    who = taker(tuple(outputs), "any", accepted)
+    assert forms(plan_notice(who)) == expected
+    rendered = render_no_result("the series is too short", small.context, [who])
+    assert {one.kind for one in rendered.objects} == expected
+    assert all(one.destinations == ("pacs",) for one in rendered.objects)
+    assert all("no result" in one.description for one in rendered.objects)
 
 
 @given(accepted=st.sets(st.sampled_from(sorted(ALL))), profile=st.sampled_from(sorted(PROFILES)))
 def test_nothing_is_chosen_that_is_refused_or_not_shown(accepted: set[str], profile: str) -> None:
-    for choice in plan([], sorted(FORMS), PROFILES[profile], accepted):
+    for choice in plan([], taker(tuple(FORMS), profile, accepted)):
         if choice.form is not None:
             assert SOP_CLASSES[choice.form] in accepted
             assert choice.form in PROFILES[profile].shows
@@ -78,8 +128,9 @@ def test_nothing_is_chosen_that_is_refused_or_not_shown(accepted: set[str], prof
             assert choice.reason
 
 
-def test_every_form_has_a_class_and_a_maker() -> None:
-    assert set(SOP_CLASSES) == FORMS
+def test_every_form_has_a_class_and_a_maker_and_a_name_in_the_configuration() -> None:
+    assert set(SOP_CLASSES) == FORMS == set(get_args(Output))
+    assert set(PROFILES) == set(get_args(ProfileName))
     assert ASSUMED < FORMS
 
 
@@ -152,7 +203,7 @@ def test_restricted_receivers_take_what_is_planned_for_them(
     )
     configuration = tmp_path / "storescp.cfg"
     configuration.write_text(RESTRICTED.format(contexts=contexts))
-    chosen = forms(plan(small.findings, ("seg", "sr", "sc"), PROFILES["any"], accepted))
+    chosen = forms(plan(small.findings, taker(("seg", "sr", "sc"), accepted=set(accepted))))
     assert chosen == expected
     folder = tmp_path / "out"
     folder.mkdir()
@@ -166,3 +217,55 @@ def test_restricted_receivers_take_what_is_planned_for_them(
         sent = storescu(sorted(folder.iterdir()), "127.0.0.1", port, "SOME")
         assert sent.ok, sent.output
     assert len(list(received.iterdir())) == len(expected)
+
+
+def test_each_destination_gets_its_own_and_nothing_is_made_twice(small: Worked) -> None:
+    wanted = ("seg", "sr", "sc")
+    takers = [
+        taker(wanted, "ohif", ALL, "viewer"),
+        taker(wanted, "ohif", ALL - {LABELS}, "archive"),
+        taker(wanted, "ohif", ALL - {LABELS, SEG}, "planning"),
+        taker(wanted, "ohif", {SC}, "old"),
+        taker(wanted, "ohif", ALL - {LABELS}, "second archive"),
+    ]
+    rendered = render(small.findings, small.context, takers)
+    got = {
+        one.name: {obj.kind: obj for obj in rendered.objects if one.name in obj.destinations}
+        for one in takers
+    }
+    assert {name: set(objects) for name, objects in got.items()} == {
+        "viewer": {"labelmap", "sr", "sc"},
+        "archive": {"seg", "sr", "sc"},
+        "planning": {"rtstruct", "sr", "sc"},
+        "old": {"sc"},
+        "second archive": {"seg", "sr", "sc"},
+    }
+    uids = [one.sop_instance_uid for one in rendered.objects]
+    assert len(set(uids)) == len(uids) == 7, "three segmentations, a report that fits each, one picture"
+    assert got["archive"] == got["second archive"]
+    for name, form in (("viewer", "labelmap"), ("archive", "seg")):
+        text = got[name]["sr"].ds.to_json()
+        others = {one.sop_instance_uid for one in rendered.objects if one.kind in {"labelmap", "seg"}}
+        assert {uid for uid in others if uid in text} == {got[name][form].sop_instance_uid}
+    assert {choice.destination for choice in rendered.choices} == {one.name for one in takers}
+    alone = render(small.findings, small.context, takers[1:2])
+    assert {one.kind: to_bytes(one) for one in alone.objects} == {
+        kind: to_bytes(one) for kind, one in got["archive"].items()
+    }
+
+
+def test_an_object_is_compressed_as_all_of_its_destinations_take_it(small: Worked) -> None:
+    plain = taker(("sc",), accepted={SC}, name="plain")
+    both = Taker("both", ("sc",), PROFILES["any"], (plain.accepted or frozenset()) | {(SC, RLELossless)})
+    (alone,) = render(small.findings, small.context, [both]).objects
+    (shared,) = render(small.findings, small.context, [both, plain]).objects
+    assert alone.ds.file_meta.TransferSyntaxUID == RLELossless
+    assert shared.ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert (shared.destinations, shared.sop_instance_uid) == (("both", "plain"), alone.sop_instance_uid)
+
+
+def test_results_for_nobody_are_made_to_be_kept(small: Worked) -> None:
+    rendered = render(small.findings, small.context, [])
+    assert {one.kind for one in rendered.objects} == {"seg", "sr", "sc"}
+    assert rendered.choices == ()
+    assert not any(one.destinations for one in rendered.objects)

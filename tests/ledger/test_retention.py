@@ -25,7 +25,7 @@ def test_a_series_stays_until_its_results_are_delivered(ledger: Ledger) -> None:
     assert expired(ledger) == [], "its job has not run"
     job = claim(ledger)
     assert expired(ledger) == [], "its job runs"
-    ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(3))
+    ledger.work.finish(job, JobState.DONE, None, results(job), at(3))
     assert expired(ledger) == [], "its results are owed"
     deliver(ledger)
     (one,) = ledger.retention.expired(LATER)
@@ -38,7 +38,7 @@ def test_a_series_stays_until_its_results_are_delivered(ledger: Ledger) -> None:
 def test_what_a_destination_refused_is_not_delivered(ledger: Ledger) -> None:
     queue(ledger, new_job())
     job = claim(ledger)
-    ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(3))
+    ledger.work.finish(job, JobState.DONE, None, results(job), at(3))
     deliver(ledger, "SOP class not supported")
     assert expired(ledger) == []
 

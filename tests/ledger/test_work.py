@@ -29,6 +29,7 @@ def results(job: Job) -> list[Result]:
             "2.25.9",
             kind,
             f"results/{job.id}/{kind}.dcm",
+            destinations=tuple(name for name, kinds in TAKES.items() if kind in kinds),
         )
         for kind in ("seg", "sc")
     ]
@@ -75,7 +76,7 @@ def test_a_worker_claims_only_what_it_can_run(ledger: Ledger) -> None:
 def test_results_are_owed_to_those_who_take_them(ledger: Ledger) -> None:
     queue(ledger, new_job())
     job = claim(ledger)
-    assert ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(3))
+    assert ledger.work.finish(job, JobState.DONE, None, results(job), at(3))
     assert [d.path.rsplit("/")[-1] for d in ledger.outbox.begin("pacs", at(3))] == ["seg.dcm", "sc.dcm"]
     assert [d.path.rsplit("/")[-1] for d in ledger.outbox.begin("archive", at(3))] == ["sc.dcm"]
     assert ledger.outbox.begin("pacs", at(3)) == [], "what is being sent is not sent twice"
@@ -84,7 +85,7 @@ def test_results_are_owed_to_those_who_take_them(ledger: Ledger) -> None:
 def test_a_shadow_job_keeps_its_results_and_owes_nothing(ledger: Ledger) -> None:
     (key,) = queue(ledger, new_job(shadow=True))
     job = claim(ledger)
-    ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(3))
+    ledger.work.finish(job, JobState.DONE, None, results(job), at(3))
     assert len(ledger.views.results(key)) == 2
     assert ledger.views.deliveries() == []
 
@@ -95,10 +96,8 @@ def test_a_dead_workers_job_goes_back_and_only_the_new_claim_counts(ledger: Ledg
     assert ledger.work.recover("w0", at(3)) == []
     second = claim(ledger, "w1", 4)
     assert second.id == first.id
-    assert not ledger.work.finish(first, JobState.DONE, None, results(first), TAKES, at(5)), (
-        "its claim is over"
-    )
-    assert ledger.work.finish(second, JobState.DONE, None, results(second), TAKES, at(6))
+    assert not ledger.work.finish(first, JobState.DONE, None, results(first), at(5)), "its claim is over"
+    assert ledger.work.finish(second, JobState.DONE, None, results(second), at(6))
     assert len(ledger.views.results(first.id)) == 2
 
 
@@ -109,7 +108,7 @@ def test_a_job_that_ends_its_worker_three_times_is_given_up_on(ledger: Ledger) -
         assert ledger.work.recover("w0", at(3 + life)) == []
     claim(ledger, now=9)
     (job,) = ledger.work.recover("w0", at(10))
-    assert ledger.work.finish(job, JobState.FAILED, "its worker ended three times", [], TAKES, at(11))
+    assert ledger.work.finish(job, JobState.FAILED, "its worker ended three times", [], at(11))
 
 
 def test_given_back_with_a_delay_it_waits(ledger: Ledger) -> None:
@@ -140,14 +139,14 @@ def test_a_late_image_makes_what_runs_stale(ledger: Ledger) -> None:
     arrive(ledger, [image(2, received=20)])
     assert ledger.work.counts() == {"stale": 1}
     assert not ledger.work.progress(job.id, "w0", 0.5), "its worker learns that it is not wanted"
-    assert not ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(21))
+    assert not ledger.work.finish(job, JobState.DONE, None, results(job), at(21))
     assert ledger.views.deliveries() == []
 
 
 def test_a_new_revisions_results_replace_what_is_still_owed(ledger: Ledger) -> None:
     queue(ledger, new_job())
     first = claim(ledger)
-    ledger.work.finish(first, JobState.DONE, None, results(first), TAKES, at(3))
+    ledger.work.finish(first, JobState.DONE, None, results(first), at(3))
     sent = ledger.outbox.begin("archive", at(3))
     ledger.outbox.settle([(DeliveryOutcome(d.id), None) for d in sent], at(4))
     arrive(ledger, [image(2, received=20)])
@@ -156,7 +155,7 @@ def test_a_new_revisions_results_replace_what_is_still_owed(ledger: Ledger) -> N
     assert [r.kind for r in ledger.work.predecessors(second)] == ["sc"], (
         "what was delivered is its predecessor"
     )
-    ledger.work.finish(second, JobState.DONE, None, results(second), TAKES, at(32))
+    ledger.work.finish(second, JobState.DONE, None, results(second), at(32))
     states = sorted((row["destination"], row["kind"], row["state"]) for row in ledger.views.deliveries())
     assert states == [
         ("archive", "sc", "delivered"),
@@ -177,7 +176,7 @@ def test_a_stale_verdict_completes_nothing(ledger: Ledger) -> None:
 def test_deliveries_end_as_the_peer_answered(ledger: Ledger) -> None:
     queue(ledger, new_job())
     job = claim(ledger)
-    ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(3))
+    ledger.work.finish(job, JobState.DONE, None, results(job), at(3))
     seg, sc = ledger.outbox.begin("pacs", at(3))
     away = DeliveryOutcome(sc.id, "connection refused", transient=True)
     ledger.outbox.settle([(DeliveryOutcome(seg.id), None), (away, timedelta(seconds=10))], at(4))
@@ -198,7 +197,7 @@ def test_deliveries_end_as_the_peer_answered(ledger: Ledger) -> None:
 def test_what_was_being_sent_when_the_coordinator_died_is_owed_again(ledger: Ledger) -> None:
     queue(ledger, new_job())
     job = claim(ledger)
-    ledger.work.finish(job, JobState.DONE, None, results(job), TAKES, at(3))
+    ledger.work.finish(job, JobState.DONE, None, results(job), at(3))
     ledger.outbox.begin("pacs", at(3))
     assert ledger.outbox.recover("archive", at(4)) == 0
     assert ledger.outbox.recover("pacs", at(4)) == 2
@@ -208,11 +207,11 @@ def test_what_was_being_sent_when_the_coordinator_died_is_owed_again(ledger: Led
 def test_a_failed_job_tried_again_keeps_what_its_first_try_said(ledger: Ledger) -> None:
     queue(ledger, new_job())
     job = claim(ledger)
-    ledger.work.finish(job, JobState.FAILED, "weights missing", results(job)[:1], TAKES, at(3))
+    ledger.work.finish(job, JobState.FAILED, "weights missing", results(job)[:1], at(3))
     assert ledger.work.retry(job.id, at(4))
     again = claim(ledger, now=5)
     assert again.created_at == job.created_at, "the content time stays, so that the bytes do"
-    ledger.work.finish(again, JobState.DONE, None, results(again), TAKES, at(6))
+    ledger.work.finish(again, JobState.DONE, None, results(again), at(6))
     assert len(ledger.views.results(job.id)) == 2
 
 

@@ -11,7 +11,7 @@ from dicom_node.cli.app import app
 from dicom_node.ledger import Ledger
 from dicom_node.records import DeliveryOutcome, JobState
 from tests.ledger.arrivals import at
-from tests.ledger.test_work import TAKES, claim, new_job, queue, results
+from tests.ledger.test_work import claim, new_job, queue, results
 
 CONFIG = """
 web:
@@ -29,7 +29,7 @@ def ledger(tmp_path: Path) -> Ledger:
     one.migrate()
     queue(one, new_job())
     job = claim(one)
-    one.work.finish(job, JobState.FAILED, "weights are missing", results(job), TAKES, at(3))
+    one.work.finish(job, JobState.FAILED, "weights are missing", results(job), at(3))
     refused = one.outbox.begin("pacs", at(3))
     one.outbox.settle([(DeliveryOutcome(d.id, "not authorised"), None) for d in refused], at(4))
     return one
