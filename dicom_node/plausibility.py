@@ -14,7 +14,8 @@ def connected_parts(mask: NDArray[np.bool_]) -> int:
     """Number of parts of a (k, j, i) mask that touch by face, edge or corner."""
     from scipy import ndimage
 
-    return int(ndimage.label(mask, structure=np.ones((3, 3, 3)))[1])
+    boxes = ndimage.find_objects(np.asarray(mask, np.uint8))
+    return int(ndimage.label(mask[boxes[0]], structure=np.ones((3, 3, 3)))[1]) if boxes else 0
 
 
 def side_doubts(masks: Mapping[str, NDArray[np.bool_]], grid: Grid) -> dict[str, str]:
@@ -25,14 +26,17 @@ def side_doubts(masks: Mapping[str, NDArray[np.bool_]], grid: Grid) -> dict[str,
         grid: where they lie; x of LPS runs to the patient's left.
     """
     doubts: dict[str, str] = {}
-    for label, mask in masks.items():
+    for label in masks:
         other = label.replace("left", "right")
-        if label == other or other not in masks or not (mask.any() and masks[other].any()):
+        if label == other or other not in masks:
             continue
-        if _centre_x(mask, grid) <= _centre_x(masks[other], grid):
+        left, right = _centre_x(masks[label], grid), _centre_x(masks[other], grid)
+        if left is not None and right is not None and left <= right:
             doubts[label] = doubts[other] = "left and right seem to be swapped"
     return doubts
 
 
-def _centre_x(mask: NDArray[np.bool_], grid: Grid) -> float:
-    return float(grid.to_patient(np.argwhere(mask).mean(axis=0))[0])
+def _centre_x(mask: NDArray[np.bool_], grid: Grid) -> float | None:
+    """The middle of a mask, as x in LPS millimetres; None where it is empty."""
+    places = np.argwhere(mask)
+    return float(grid.to_patient(places.mean(axis=0))[0]) if len(places) else None

@@ -39,7 +39,8 @@ from dicom_node.pipeline import (
     model_revision,
     shared,
 )
-from pipelines.monai_space import masks_of, on_input_grid, tensor_of
+from pipelines.masks import Masks, masks_of
+from pipelines.monai_space import on_input_grid, tensor_of
 from pipelines.structures import StructureOptions, Structures
 
 CONFIGS = ("inference.json", "inference.yaml", "inference.yml")
@@ -154,7 +155,7 @@ class MonaiBundle(Pipeline):
         structures = Structures(channels, site, self.roles[0], self.title, grid, spreads)
         yield from structures.findings(runs[0])
 
-    def _masks(self, result: NDArray[Any]) -> dict[int, NDArray[np.bool_]]:
+    def _masks(self, result: NDArray[Any]) -> Masks:
         """Bool masks by channel of one (c, k, j, i) result."""
         channels = self._channels()
         masks = masks_of(result, list(channels))

@@ -1,4 +1,4 @@
-"""Between the node's volumes and MONAI's tensors: channels, affines, the way back, and masks of labels."""
+"""Between the node's volumes and MONAI's tensors: channels, affines, and the way back."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ def tensor_of(case: Case, roles: tuple[str, ...]) -> Any:
     import torch
     from monai.data.meta_tensor import MetaTensor
 
+    array = torch.from_numpy(channels_of(case, roles))
+    affine = torch.from_numpy(ras_affine(case.inputs[roles[0]].volume.grid))
+    return MetaTensor(array, affine=affine, meta={"original_channel_dim": 0})
+
+
+def channels_of(case: Case, roles: tuple[str, ...]) -> NDArray[np.float32]:
+    """The volumes of some roles as (c, i, j, k). Raises ModelFailed where they don't lie on the same grid."""
     first = case.inputs[roles[0]].volume
     channels = []
     for role in roles:
@@ -28,10 +35,7 @@ def tensor_of(case: Case, roles: tuple[str, ...]) -> Any:
         if not same:
             raise ModelFailed(f"the inputs {roles[0]!r} and {role!r} don't lie on the same grid")
         channels.append(volume.array.transpose(2, 1, 0))
-    array = torch.from_numpy(np.stack(channels).astype(np.float32))
-    return MetaTensor(
-        array, affine=torch.from_numpy(ras_affine(first.grid)), meta={"original_channel_dim": 0}
-    )
+    return np.stack(channels).astype(np.float32)
 
 
 def ras_affine(grid: Grid) -> NDArray[np.float64]:
@@ -52,22 +56,3 @@ def on_input_grid(result: Any, prepared: Any, given: Any, before: Any, keys: tup
     image, prediction = keys
     invert = Invertd(prediction, before, orig_keys=image, nearest_interp=True, to_tensor=True)
     return invert({**prepared, prediction: result})[prediction]
-
-
-def masks_of(result: NDArray[Any], channels: list[int]) -> dict[int, NDArray[np.bool_]] | None:
-    """Bool masks (k, j, i) by channel number, of a label map or of one layer a channel; None if neither."""
-    if result.shape[0] == 1 and (len(channels) > 1 or channels[0] != 0):
-        labels = np.rint(result[0])
-        return {number: labels == number for number in channels}
-    if result.shape[0] > max(channels):
-        return {number: result[number] >= 0.5 for number in channels}
-    return None
-
-
-def stacked(masks: list[NDArray[np.bool_]]) -> NDArray[np.generic]:
-    """One label map where no masks overlap, else one bool layer a mask."""
-    layers = np.stack(masks)
-    if np.count_nonzero(layers, axis=0).max() > 1:
-        return layers
-    numbers = np.arange(1, len(masks) + 1, dtype=np.min_scalar_type(len(masks)))
-    return np.asarray(np.tensordot(numbers, layers, axes=1), dtype=numbers.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +25,7 @@ from dicom_node.pipeline import (
     segment_for,
     side_doubts,
 )
-from pipelines.monai_space import stacked
+from pipelines.masks import Masks, by_label, stacked
 
 
 class StructureOptions(Options):
@@ -59,29 +59,29 @@ class Structures:
     spreads: Mapping[int, float] = field(default_factory=dict)
     """Standard deviation in ml of a volume over perturbed runs, by channel number."""
 
-    def findings(self, masks: Mapping[int, NDArray[np.bool_]]) -> Iterable[Finding]:
+    def findings(self, masks: Masks) -> Iterable[Finding]:
         """Yields one Segmentation of what was found, the volumes, and what is absent."""
-        found = {number: mask for number, mask in masks.items() if mask.any()}
+        voxels = {number: int(np.count_nonzero(masks[number])) for number in masks}
+        found = [number for number in masks if voxels[number]]
         segments = {number: self._segment(self.names[number]) for number in masks}
         if found:
-            array = stacked(list(found.values()))
             numbered = tuple(segments[number] for number in found)
-            yield Segmentation(array, numbered, self.role, title=self.title)
-        swapped = side_doubts({segments[number].label: mask for number, mask in found.items()}, self.grid)
+            yield Segmentation(stacked(masks, found), numbered, self.role, title=self.title)
+        labels = {segments[number].label: number for number in found}
+        swapped = side_doubts(by_label(masks, labels), self.grid)
         for number in masks:
-            if number in found:
-                doubt = swapped.get(segments[number].label)
-                yield from self._measured(number, segments[number], found[number], doubt)
+            if voxels[number]:
+                doubts = [text] if (text := swapped.get(segments[number].label)) else []
+                yield from self._measured(number, segments[number], voxels[number], masks, doubts)
             else:
                 concept, support = segments[number].type, "no voxel was labelled"
                 yield Classification(concept, ABSENT, support=support, role=self.role)
 
     def _measured(
-        self, number: int, segment: Segment, mask: NDArray[np.bool_], swapped: str | None
+        self, number: int, segment: Segment, voxels: int, masks: Masks, doubts: list[str]
     ) -> Iterable[Measurement]:
-        value = float(np.count_nonzero(mask)) * self.grid.voxel_ml
-        doubts = [swapped] if swapped else []
-        doubts += self._doubts(self._site(self.names[number]), value, mask)
+        value = voxels * self.grid.voxel_ml
+        doubts += self._doubts(self._site(self.names[number]), value, lambda: masks[number])
         doubt = "; ".join(doubts) or None
         yield Measurement(VOLUME, value, MILLILITRE, segment.label, doubt=doubt, role=self.role)
         if number in self.spreads:
@@ -95,10 +95,12 @@ class Structures:
                 role=self.role,
             )
 
-    def _doubts(self, site: StructureOptions, value: float, mask: NDArray[np.bool_]) -> Iterable[str]:
+    def _doubts(
+        self, site: StructureOptions, value: float, mask: Callable[[], NDArray[np.bool_]]
+    ) -> Iterable[str]:
         if site.plausible_ml is not None and not site.plausible_ml[0] <= value <= site.plausible_ml[1]:
             yield f"outside of the plausible {site.plausible_ml[0]:g} to {site.plausible_ml[1]:g} ml"
-        if site.most_parts is not None and (parts := connected_parts(mask)) > site.most_parts:
+        if site.most_parts is not None and (parts := connected_parts(mask())) > site.most_parts:
             yield f"{parts} unconnected parts, plausible are {site.most_parts}"
 
     def _segment(self, name: str) -> Segment:

@@ -41,7 +41,8 @@ from dicom_node.pipeline import (
     model_revision,
     shared,
 )
-from pipelines.monai_space import masks_of, on_input_grid, tensor_of
+from pipelines.masks import masks_of
+from pipelines.monai_space import on_input_grid, tensor_of
 from pipelines.structures import StructureOptions, Structures
 
 READERS = (".ts", ".pt2", ".onnx")

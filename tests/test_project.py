@@ -47,6 +47,7 @@ PERMISSIVE = {
     "MIT",
     "MIT-CMU",
     "PSF-2.0",
+    "Python Software Foundation License",
     "Zlib",
 }
 WEAK_COPYLEFT = {
@@ -101,7 +102,11 @@ def licence(package: str) -> list[set[str]]:
         for line in metadata.get_all("Classifier", [])
         if line.startswith("License :: OSI Approved :: ")
     ]
-    text = expression or " AND ".join(names) or (metadata.get("License") or "")
+    # Some state the whole text: "Apache License", many blanks, "Version 2.0", and so on.
+    whole = re.sub(
+        r"^Apache License\s+Version 2\.0.*", "Apache 2.0", metadata.get("License") or "", flags=re.S
+    )
+    text = expression or " AND ".join(names) or whole
     return [set(part.split(" OR ")) for part in text.split(" AND ")]
 
 

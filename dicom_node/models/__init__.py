@@ -11,15 +11,17 @@ from dicom_node.models.store import (
     store_root,
     use_store,
 )
-from dicom_node.models.weights import check_weights, find_weights, load_weights
+from dicom_node.models.weights import Checkpoint, check_weights, find_weights, load_checkpoint, load_weights
 
 __all__ = [
     "STORE_VARIABLE",
+    "Checkpoint",
     "Manifest",
     "ModelStore",
     "check_weights",
     "find_folder",
     "find_weights",
+    "load_checkpoint",
     "load_weights",
     "model_folder",
     "model_revision",

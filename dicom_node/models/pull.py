@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
 
 from dicom_node.errors import ModelUnavailable
 from dicom_node.models.store import PINNED, Manifest, ModelStore, model_files
-from dicom_node.models.weights import load_weights
+from dicom_node.models.weights import load_checkpoint
 
 CHECKPOINTS = (".pt", ".pth", ".bin")
 HUB_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*.jinja", "*.gguf", "LICENSE*")
@@ -50,10 +51,11 @@ def convert_checkpoints(folder: Path) -> list[str]:
 
     done = []
     for path in [path for path in model_files(folder) if path.suffix in CHECKPOINTS]:
-        weights = load_weights(path, allow_pickle=True)
+        held = load_checkpoint(path, allow_pickle=True)
         save_file(
-            {key: tensor.contiguous().clone() for key, tensor in weights.items()},
+            {key: tensor.contiguous().clone() for key, tensor in held.weights.items()},
             path.with_suffix(".safetensors"),
+            {key: json.dumps(note) for key, note in held.notes.items()},
         )
         path.unlink()
         done.append(path.relative_to(folder).as_posix())
