@@ -6,6 +6,7 @@ from dicom_node.ledger.evidence import Held, Holdings
 from dicom_node.ledger.outbox import Outbox
 from dicom_node.ledger.queueing import NewJob
 from dicom_node.ledger.retention import Expired, Retention
+from dicom_node.ledger.superseding import Replaced, Superseding
 from dicom_node.ledger.views import Views
 from dicom_node.ledger.work import Work
 
@@ -21,6 +22,7 @@ class Ledger:
         self.work = Work(self.database)
         self.outbox = Outbox(self.database)
         self.retention = Retention(self.database)
+        self.superseding = Superseding(self.database)
         self.views = Views(self.database)
 
     def migrate(self) -> None:
@@ -32,4 +34,4 @@ class Ledger:
         self.database.close()
 
 
-__all__ = ["Expired", "Held", "Indexed", "Ledger", "NewJob"]
+__all__ = ["Expired", "Held", "Indexed", "Ledger", "NewJob", "Replaced"]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 
 from dicom_node.ledger.database import Database
+from dicom_node.ledger.superseding import supersede
 from dicom_node.ledger.tables import DeliveryRow, JobRow, ResultRow
 from dicom_node.ledger.transitions import move
 from dicom_node.records import Delivery, DeliveryOutcome, DeliveryState
@@ -20,7 +21,10 @@ class Outbox:
         self._db = database
 
     def begin(self, destination: str, now: datetime, limit: int = 100) -> list[Delivery]:
-        """Takes deliveries that are due at a destination, oldest first, and marks them as being sent."""
+        """Takes deliveries that are due at a destination, oldest first, and marks them as being sent.
+
+        What a later run's results have replaced meanwhile, such as after an attempt that failed, is dropped.
+        """
         due = (
             select(DeliveryRow.id)
             .where(
@@ -36,6 +40,7 @@ class Outbox:
         if not ids:
             return []
         with self._db.write() as conn:
+            supersede(conn, DeliveryRow.id.in_(ids), now)
             move(
                 conn,
                 "delivery",

@@ -44,6 +44,7 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
         (DeliveryState.SENDING, DeliveryState.DELIVERED): "the peer acknowledged it",
         (DeliveryState.SENDING, DeliveryState.REFUSED): "the peer refused it for good",
         (DeliveryState.REFUSED, DeliveryState.OWED): "an administrator asked for another try",
+        (DeliveryState.REFUSED, DeliveryState.SUPERSEDED): "a later revision's results are owed in its place",
     },
 }
 

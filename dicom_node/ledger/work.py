@@ -8,13 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
-    and_,
     case,
     delete,
-    exists,
     func,
     insert,
     select,
@@ -24,6 +21,7 @@ from sqlalchemy import (
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import plain_verdict
 from dicom_node.ledger.queueing import NewJob, queue_job
+from dicom_node.ledger.superseding import of_the_same_question, supersede
 from dicom_node.ledger.tables import DeliveryRow, JobInputRow, JobRow, ResultRow, SeriesRow, StudyWaitRow
 from dicom_node.ledger.transitions import move, record
 from dicom_node.records import Choice, DeliveryState, Job, JobState, Result, SeriesState, Verdict
@@ -178,7 +176,7 @@ class Work:
             )
             if not moved:
                 return False
-            _supersede(conn, job, now)
+            supersede(conn, of_the_same_question(job), now)
             known = _recorded(conn, [result.sop_instance_uid for result in results])
             for result in results:
                 if result.sop_instance_uid not in known:
@@ -252,63 +250,11 @@ class Work:
                 )
             )
 
-    def predecessors(self, job: Job) -> list[Result]:
-        """Results of earlier revisions of the same question that a destination may hold, oldest first."""
-        with self._db.read() as conn:
-            rows = conn.execute(
-                select(
-                    ResultRow.sop_instance_uid,
-                    ResultRow.sop_class_uid,
-                    ResultRow.series_instance_uid,
-                    ResultRow.kind,
-                    ResultRow.path,
-                    ResultRow.description,
-                )
-                .join(JobRow, JobRow.id == ResultRow.job_id)
-                .where(
-                    _same_question(job),
-                    JobRow.revision < job.revision,
-                    exists().where(
-                        DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
-                        DeliveryRow.state.in_((DeliveryState.SENDING, DeliveryState.DELIVERED)),
-                    ),
-                )
-                .order_by(JobRow.revision, ResultRow.sop_instance_uid)
-            )
-            return [Result(**row._mapping) for row in rows]
-
     def counts(self) -> dict[str, int]:
         """Number of jobs by state."""
         with self._db.read() as conn:
             rows = conn.execute(select(JobRow.state, func.count()).group_by(JobRow.state))
             return {row[0]: row[1] for row in rows}
-
-
-def _supersede(conn: Connection, job: Job, now: datetime) -> None:
-    """What earlier revisions of the same question still owe is replaced by this one's results."""
-    older = (
-        select(ResultRow.sop_instance_uid)
-        .join(JobRow, JobRow.id == ResultRow.job_id)
-        .where(_same_question(job), JobRow.revision < job.revision)
-    )
-    move(
-        conn,
-        "delivery",
-        DeliveryState.OWED,
-        DeliveryState.SUPERSEDED,
-        DeliveryRow.sop_instance_uid.in_(older),
-        f"revision {job.revision} replaces it",
-        now,
-        finished_at=now,
-    )
-
-
-def _same_question(job: Job) -> ColumnElement[bool]:
-    """Jobs of the same series by the same route and pipeline, whatever their revision."""
-    first = next(iter(job.series.values()))
-    return and_(
-        JobRow.series_instance_uid == first, JobRow.route == job.route, JobRow.pipeline == job.pipeline
-    )
 
 
 def _recorded(conn: Connection, sop_instance_uids: Sequence[str]) -> set[str]:

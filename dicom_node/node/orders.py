@@ -12,7 +12,7 @@ from dicom_node.findings import Algorithm
 from dicom_node.node.negotiating import takers
 from dicom_node.node.site import Site
 from dicom_node.pipeline import Pipeline
-from dicom_node.records import Job
+from dicom_node.records import Job, Result
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Order:
         takers: its destinations, with what each takes; none: its results are kept only.
         algorithm, title: the pipeline's own.
         resample: whether tilted or uneven slices may be straightened for it.
+        predecessors: earlier revisions' results that its own replace.
     """
 
     job_id: str
@@ -38,6 +39,7 @@ class Order:
     title: str
     resample: bool = False
     doubtful: bool = False
+    predecessors: tuple[Result, ...] = ()
 
 
 def order_of(job: Job, site: Site, pipeline: Pipeline) -> Order:
@@ -56,4 +58,5 @@ def order_of(job: Job, site: Site, pipeline: Pipeline) -> Order:
         title=pipeline.title,
         resample=pipeline.allow_resampling,
         doubtful=job.doubtful,
+        predecessors=tuple(site.ledger.superseding.predecessors(job)),
     )

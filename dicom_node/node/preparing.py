@@ -89,4 +89,5 @@ def _context(order: Order, config: Config) -> EncodeContext:
         ae_title=config.node.ae_title,
         institution=config.node.institution,
         doubtful=order.doubtful,
+        predecessors=order.predecessors,
     )

@@ -152,7 +152,7 @@ def test_a_new_revisions_results_replace_what_is_still_owed(ledger: Ledger) -> N
     arrive(ledger, [image(2, received=20)])
     ledger.work.complete(SERIES, 2, COMPLETE, [new_job()], at(30))
     second = claim(ledger, now=31)
-    assert [r.kind for r in ledger.work.predecessors(second)] == ["sc"], (
+    assert [r.kind for r in ledger.superseding.predecessors(second)] == ["sc"], (
         "what was delivered is its predecessor"
     )
     ledger.work.finish(second, JobState.DONE, None, results(second), at(32))

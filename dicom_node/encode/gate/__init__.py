@@ -21,6 +21,7 @@ from dicom_node.encode.gate.identity import identity_faults, uniqueness_faults
 from dicom_node.encode.gate.iod import iod_faults
 from dicom_node.encode.gate.others import other_faults
 from dicom_node.encode.gate.picture import picture_faults
+from dicom_node.encode.gate.predecessors import predecessor_faults
 from dicom_node.encode.gate.references import known_instances, reference_faults
 from dicom_node.encode.gate.report import report_faults
 from dicom_node.encode.gate.segmentation import pixel_faults, segmentation_faults
@@ -47,6 +48,7 @@ def check(objects: Sequence[EncodedObject], context: EncodeContext, findings: Se
     for obj in objects:
         mask = masks[obj.index] if masks and obj.ds.get("Modality") in _OF_MASKS else None
         faults += [f"{obj.kind}: {fault}" for fault in _faults(obj.ds, context, known, mask)]
+        faults += [f"{obj.kind}: {fault}" for fault in predecessor_faults(obj, context)]
         if obj.ds.get("Modality") == "SR":
             faults += [f"{obj.kind}: {fault}" for fault in outline_faults(obj.ds, findings, context)]
     if faults:

@@ -9,15 +9,17 @@ from pydicom import Dataset
 from dicom_node.encode.context import EncodeContext, EncodedObject
 from dicom_node.encode.gate.codes import walk
 from dicom_node.encode.gate.frames import FrameGroups
+from dicom_node.encode.predecessors import predecessors
 
-_ELSEWHERE = ("PredecessorDocumentsSequence", "ReferencedStudySequence", "RTReferencedStudySequence")
-"""Sequences that may refer to what isn't at hand: earlier results, and studies as such."""
+_ELSEWHERE = ("ReferencedStudySequence", "RTReferencedStudySequence")
+"""Sequences that refer to studies as such."""
 
 
 def known_instances(objects: Sequence[EncodedObject], context: EncodeContext) -> dict[str, Dataset]:
-    """Everything that a result may refer to, by UID: its sources, and the job's other results."""
+    """Everything that a result may refer to, by UID: its sources, the job's results, and earlier ones."""
     sources = (ds for headers in context.sources.values() for ds in headers)
-    return {str(ds.SOPInstanceUID): ds for ds in (*sources, *(obj.ds for obj in objects))}
+    results = (obj.ds for obj in objects)
+    return {str(ds.SOPInstanceUID): ds for ds in (*sources, *predecessors(context), *results)}
 
 
 def reference_faults(
