@@ -38,7 +38,7 @@ def summary(config: Config) -> Table:
     for route in config.routes:
         table.add_row("route", f"{route.name}: {_route(route)}")
     for name, one in config.destinations.items():
-        table.add_row("destination", f"{name}: {one.where}, {', '.join(one.outputs)}")
+        table.add_row("destination", f"{name}: {one.where}, {', '.join(one.outputs)} as {one.profile}")
     return table
 
 

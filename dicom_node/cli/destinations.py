@@ -1,4 +1,4 @@
-"""`dicom-node destinations test`: which forms each destination takes, asked for without sending anything."""
+"""`dicom-node destinations test`: what each destination takes, and in which form it gets each output."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from dicom_node import log
 from dicom_node.cli.common import CONFIG, ConfigOption, console, told
 from dicom_node.config import DestinationConfig, load
 from dicom_node.deliver.contexts import sop_class_name
-from dicom_node.deliver.probe import (
-    OUTPUT_CLASSES,
-    RESULT_CLASSES,
-    RESULT_SYNTAXES,
-    Abilities,
-    probe,
-    short_name,
-)
+from dicom_node.deliver.probe import RESULT_CLASSES, RESULT_SYNTAXES, Abilities, probe, short_name
 from dicom_node.deliver.stow import reach
+from dicom_node.encode import Taker, plan_every, plan_notice
 from dicom_node.errors import NodeError
+from dicom_node.node.negotiating import answered, taker
+from dicom_node.records import Choice
 
 destinations = typer.Typer(help="The peers that results are delivered to.", no_args_is_help=True)
 
@@ -37,7 +33,7 @@ def try_out(
     ] = None,
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Ask each destination which forms of results it takes; nothing is sent or stored."""
+    """Ask each destination what it takes, and tell in which form it gets each output; nothing is sent."""
     log.configure(level="error")
     with told():
         site = load(config)
@@ -51,45 +47,55 @@ def try_out(
 
 
 def _test(name: str, destination: DestinationConfig, ae_title: str) -> bool:
-    """Tells how one destination fares; whether it takes every output that conf.yaml sends it."""
-    console.print(
-        f"[bold]{name}[/bold]: {destination.where}",
-        highlight=False,
-    )
+    """Tells how one destination fares; whether it can have every output that conf.yaml sends it."""
+    console.print(f"[bold]{name}[/bold]: {destination.where}, profile {destination.profile}", highlight=False)
     try:
         if destination.url is not None:
             reach(destination)
             console.print("  STOW-RS: answers; what it takes, it tells of each object", highlight=False)
-            return True
+            return _agrees(taker(name, destination, None))
         abilities = probe(destination, ae_title)
     except NodeError as error:
         console.print(f"  {error}", style="red", markup=False, highlight=False)
         return False
     for line in _explanations(abilities):
         console.print(f"  {line}", markup=False, highlight=False)
-    console.print(_forms(abilities))
-    return _agrees(destination, abilities)
+    console.print(_accepted(abilities))
+    listed = _can_be_confirmed(destination, abilities)
+    return _agrees(taker(name, destination, answered(destination, abilities.forms))) and listed
 
 
-def _agrees(destination: DestinationConfig, abilities: Abilities) -> bool:
-    """Tells where conf.yaml wants what the destination does not offer."""
-    troubles = [
-        f"{output} is in `outputs`, but it takes no {_kinds(output)} as we write it: "
-        f"allow it there, or take {output} out"
-        for output in destination.outputs
-        if not abilities.takes(output)
-    ]
-    if destination.confirm and not abilities.lists:
-        troubles.append(
-            "`confirm` is set, but it offers no C-FIND to us: allow it there, or take `confirm` out"
-        )
+def _agrees(who: Taker) -> bool:
+    """Tells in which form a destination gets each output, and why; whether it can have all of them."""
+    choices, notices = plan_every(who), plan_notice(who)
+    told_as = ", ".join(dict.fromkeys(one.form for one in notices if one.form is not None))
+    table = Table("output", "goes as", "because")
+    for choice in choices:
+        table.add_row(choice.output, choice.form or "nothing", choice.reason)
+    table.add_row("no result", told_as or "nothing", notices[0].reason if not told_as else "")
+    console.print(table)
+    troubles = [_trouble(choice) for choice in choices if choice.form is None]
+    if not told_as:
+        troubles.append("it takes nothing that could say that a job has no result: allow Secondary Capture")
     for trouble in troubles:
         console.print(f"  {trouble}", style="red", markup=False, highlight=False)
     return not troubles
 
 
-def _kinds(output: str) -> str:
-    return " or ".join(sop_class_name(uid) for uid in OUTPUT_CLASSES[output])
+def _trouble(choice: Choice) -> str:
+    return (
+        f"{choice.output} is in `outputs`, but it can have it in no form ({choice.reason}): "
+        f"allow one there, or take {choice.output} out"
+    )
+
+
+def _can_be_confirmed(destination: DestinationConfig, abilities: Abilities) -> bool:
+    """Tells where conf.yaml wants a confirmation that the destination does not offer."""
+    if not destination.confirm or abilities.lists:
+        return True
+    trouble = "`confirm` is set, but it offers no C-FIND to us: allow it there, or take `confirm` out"
+    console.print(f"  {trouble}", style="red", markup=False, highlight=False)
+    return False
 
 
 def _explanations(abilities: Abilities) -> list[str]:
@@ -102,9 +108,9 @@ def _explanations(abilities: Abilities) -> list[str]:
     ]
 
 
-def _forms(abilities: Abilities) -> Table:
+def _accepted(abilities: Abilities) -> Table:
     """SOP classes down, transfer syntaxes across."""
-    table = Table("kind of result", *(short_name(syntax) for syntax in RESULT_SYNTAXES))
+    table = Table("kind of object", *(short_name(syntax) for syntax in RESULT_SYNTAXES))
     for sop_class in RESULT_CLASSES:
         marks = ("yes" if (sop_class, syntax) in abilities.forms else "-" for syntax in RESULT_SYNTAXES)
         table.add_row(sop_class_name(sop_class).removesuffix(" Storage"), *marks)

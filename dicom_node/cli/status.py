@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from dicom_node.cli.common import CONFIG, ConfigOption, console, told
 from dicom_node.node.site import open_site
+from dicom_node.records import Choice
 
 
 def status(
@@ -31,7 +32,9 @@ def status(
             for row in views.recent_series(rows)
         ]
         _show("Series", series, ("series_instance_uid", "kind", "images", "revision", "state", "why"))
-        _show("Jobs", views.recent_jobs(rows), ("id", "pipeline", "route", "state", "attempt", "reason"))
+        jobs = views.recent_jobs(rows)
+        _show("Jobs", jobs, ("id", "pipeline", "route", "state", "attempt", "reason"))
+        _show("Forms", list(_forms(jobs)), ("job", "destination", "output", "form", "because"))
         _show(
             "Deliveries",
             views.deliveries(limit=rows),
@@ -39,6 +42,19 @@ def status(
         )
         _show("Turned away", views.refusals(rows), ("at", "calling_ae_title", "address", "reason", "hint"))
         _show("Same UID, other bytes", views.conflicts(rows), ("at", "sop_instance_uid", "path"))
+
+
+def _forms(jobs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """In which form each destination got each output of a job, and why."""
+    for job in jobs:
+        for choice in (Choice(**one) for one in job["choices"] or ()):
+            yield {
+                "job": job["id"],
+                "destination": choice.destination,
+                "output": choice.output,
+                "form": choice.form or "nothing",
+                "because": choice.reason,
+            }
 
 
 def _counts(counts: Mapping[str, Mapping[str, int]]) -> Table:

@@ -33,7 +33,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_node.association import MAX_CONTEXTS, NothingAccepted, Peer, associate
 from dicom_node.association.find import MODELS
-from dicom_node.deliver.contexts import LABEL_MAP, TRANSCODABLE, Form
+from dicom_node.deliver.contexts import LABEL_MAP, Form
 from dicom_node.deliver.status import meaning
 from dicom_node.errors import PeerRefused
 
@@ -62,12 +62,6 @@ RESULT_SYNTAXES = (
     JPEG2000Lossless,
 )
 """The transfer syntaxes that results may have: all of them lossless."""
-OUTPUT_CLASSES: dict[str, tuple[str, ...]] = {
-    "seg": (SegmentationStorage,),
-    "sr": (Comprehensive3DSRStorage,),
-    "sc": (SecondaryCaptureImageStorage,),
-}
-"""What the names in a destination's `outputs` stand for."""
 _SHORT = {
     ExplicitVRLittleEndian: "explicit",
     ImplicitVRLittleEndian: "implicit",
@@ -94,11 +88,6 @@ class Abilities:
     """It offers C-FIND, so that `confirm` can ask for what it holds."""
     echo_seconds: float | None
     """How long a C-ECHO took, the association included; None: it does not offer C-ECHO."""
-
-    def takes(self, output: str) -> bool:
-        """Whether it takes an output ("seg", "sr", "sc") uncompressed, as it is or rewritten."""
-        classes = OUTPUT_CLASSES[output]
-        return any(Form(uid, syntax) in self.forms for uid in classes for syntax in TRANSCODABLE)
 
 
 def accepted_contexts(

@@ -10,7 +10,7 @@ from dicom_node.encode.context import EncodeContext, EncodedObject, is_own_resul
 from dicom_node.encode.dispatch import encode, encode_no_result
 from dicom_node.encode.gate import check
 from dicom_node.encode.part10 import to_bytes
-from dicom_node.encode.plan import PROFILES, Taker, plan, plan_among, plan_notice
+from dicom_node.encode.plan import PROFILES, Taker, plan, plan_among, plan_every, plan_notice
 from dicom_node.encode.rejection import rejection_note
 from dicom_node.encode.rendering import Rendered, render, render_no_result
 
@@ -26,6 +26,7 @@ __all__ = [
     "is_own_result",
     "plan",
     "plan_among",
+    "plan_every",
     "plan_notice",
     "rejection_note",
     "render",

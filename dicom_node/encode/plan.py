@@ -123,6 +123,12 @@ def plan(findings: Sequence[Finding], taker: Taker) -> tuple[Choice, ...]:
     return tuple(_choose(one, CHAINS.get(one, (one,)), taker, apart=apart) for one in outputs)
 
 
+def plan_every(taker: Taker) -> tuple[Choice, ...]:
+    """Chooses a form for each output of a destination, for findings of every kind that don't overlap."""
+    outputs = sorted(set(taker.outputs))
+    return tuple(_choose(one, CHAINS.get(one, (one,)), taker, apart=True) for one in outputs)
+
+
 def plan_notice(taker: Taker) -> tuple[Choice, ...]:
     """Chooses in which forms a destination is told that there is no result.
 

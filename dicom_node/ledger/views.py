@@ -21,7 +21,7 @@ from dicom_node.ledger.tables import (
     ResultRow,
     SeriesRow,
 )
-from dicom_node.records import AssociationOutcome, DeliveryState
+from dicom_node.records import AssociationOutcome, Choice, DeliveryState
 
 
 class Views:
@@ -102,10 +102,22 @@ class Views:
                 JobRow.reason,
                 JobRow.priority,
                 JobRow.explanation,
+                JobRow.choices,
             )
             .order_by(JobRow.created_at.desc())
             .limit(limit)
         )
+
+    def jobs_of(self, study_instance_uid: str) -> list[dict[str, Any]]:
+        """The jobs of a study, oldest first, each with why its results have the forms that they have."""
+        rows = self._rows(
+            select(
+                JobRow.route, JobRow.pipeline, JobRow.revision, JobRow.state, JobRow.reason, JobRow.choices
+            )
+            .where(JobRow.study_instance_uid == study_instance_uid)
+            .order_by(JobRow.created_at)
+        )
+        return [row | {"choices": [Choice(**one) for one in row["choices"] or ()]} for row in rows]
 
     def deliveries(
         self, states: Sequence[str] = tuple(DeliveryState), limit: int = 50

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from dicom_node.config import Config
 from dicom_node.encode import is_own_result
@@ -56,6 +57,15 @@ def explain_study(study_instance_uid: str, site: Site) -> Iterator[str]:
         facts, answers = known(site, uid, site.ledger.holdings.fields(uid))
         series.append((facts, answers, row["verdict"], None))
     yield from _told(series, site.config)
+    yield from _jobs(site.ledger.views.jobs_of(study_instance_uid))
+
+
+def _jobs(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """How each job ended, and in which form each destination gets what it found, in words."""
+    for row in rows:
+        ended = f"Job of route {row['route']}, pipeline {row['pipeline']}, revision {row['revision']}"
+        lines = [f"{ended}: {row['state']}", *([row["reason"]] if row["reason"] else [])]
+        yield "\n  ".join([*lines, *(choice.words for choice in row["choices"])])
 
 
 def _told(series: Sequence[Known], config: Config) -> Iterator[str]:

@@ -88,8 +88,13 @@ def answer_of(destination: DestinationConfig, ae_title: str, last: Answer | None
     except NodeError as fault:
         known = last or Answer(destination.where, datetime.now(UTC))
         return replace(known, at=datetime.now(UTC), fault=str(fault))
+    return answered(destination, forms)
+
+
+def answered(destination: DestinationConfig, forms: Iterable[tuple[str, str]]) -> Answer:
+    """The answer of a destination that takes these pairs of SOP class and transfer syntax, now."""
     now = datetime.now(UTC)
-    return Answer(destination.where, now, frozenset((sop_class, syntax) for sop_class, syntax in forms), now)
+    return Answer(destination.where, now, frozenset((str(uid), str(syntax)) for uid, syntax in forms), now)
 
 
 def noted(config: Config, name: str) -> Answer | None:

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dicom_node import __version__
 from dicom_node.log import without_names
-from dicom_node.records import DeliveryState, JobState
+from dicom_node.records import Choice, DeliveryState, JobState
 
 LATELY = timedelta(hours=24)
-"""How long a refusal asks for somebody."""
+"""How long a refusal, and a result that a destination accepts in no form, ask for somebody."""
 SHOWN = 25
 """Lines of each table."""
 LOOKED_AT = 500
@@ -91,6 +91,10 @@ class JobLine(Line):
     started_at: datetime | None
     finished_at: datetime | None
     reason: Told | None
+    forms: list[Told] = []
+    """In which form each destination gets each output, and why."""
+    bare: list[str] = []
+    """Destinations that can have its result in no form."""
 
 
 class DeliveryLine(Line):
@@ -140,7 +144,7 @@ class Status(BaseModel):
 
 def read_status(view: StatusView, checks: Callable[[], Iterable[Check]], now: datetime) -> Status:
     """The node's status at a time (aware, UTC)."""
-    jobs = [JobLine.model_validate(row) for row in view.recent_jobs(LOOKED_AT)]
+    jobs = [_job(row) for row in view.recent_jobs(LOOKED_AT)]
     unsettled = view.deliveries((DeliveryState.REFUSED, DeliveryState.OWED), LOOKED_AT)
     deliveries = [DeliveryLine.model_validate(row) for row in unsettled if row["error"]]
     status = Status(
@@ -163,6 +167,13 @@ def _series(row: Mapping[str, Any]) -> SeriesLine:
     return SeriesLine.model_validate({**row, "why": verdict.get("reason", "")})
 
 
+def _job(row: Mapping[str, Any]) -> JobLine:
+    choices = [Choice(**one) for one in row.get("choices") or ()]
+    given = {choice.destination for choice in choices if choice.form is not None}
+    bare = sorted({choice.destination for choice in choices} - given)
+    return JobLine.model_validate({**row, "forms": [choice.words for choice in choices], "bare": bare})
+
+
 def _concerns(status: Status) -> list[str]:
     failed = status.counts.get("jobs", {}).get(JobState.FAILED, 0)
     refused = status.counts.get("deliveries", {}).get(DeliveryState.REFUSED, 0)
@@ -174,6 +185,9 @@ def _concerns(status: Status) -> list[str]:
     if refused:
         concerns.append(f"{_number(refused, 'result')} refused by a destination")
     concerns += [f"{destination} does not take results now; they are tried again" for destination in waiting]
+    lately = [job for job in status.jobs if job.finished_at and status.at - job.finished_at < LATELY]
+    bare = sorted({destination for job in lately for destination in job.bare})
+    concerns += [f"{destination} accepts no form of the results it is to have" for destination in bare]
     if turned_away:
         concerns.append(f"{_number(len(turned_away), 'sender or object')} turned away in the last 24 hours")
     return concerns

@@ -37,7 +37,6 @@ def test_orthanc_takes_everything_and_commits(tmp_path: Path) -> None:
     assert abilities.lists
     assert abilities.echo_seconds is not None
     assert 0 < abilities.echo_seconds < 5
-    assert all(abilities.takes(output) for output in ("seg", "sr", "sc"))
 
 
 def test_a_peer_of_pictures_alone_is_seen_through(tmp_path: Path) -> None:
@@ -50,8 +49,6 @@ def test_a_peer_of_pictures_alone_is_seen_through(tmp_path: Path) -> None:
         Form(SecondaryCaptureImageStorage, ExplicitVRLittleEndian),
         Form(SecondaryCaptureImageStorage, ImplicitVRLittleEndian),
     }
-    assert abilities.takes("sc")
-    assert not abilities.takes("seg")
     assert not abilities.storage_commitment
     assert not abilities.lists
     assert abilities.echo_seconds is None
@@ -73,11 +70,20 @@ def run(folder: Path, peers: str, *names: str) -> Result:
 @pytest.fixture(autouse=True)
 def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dicom_node.cli.destinations.log.configure", lambda **_settings: None)
-    monkeypatch.setattr("dicom_node.cli.destinations.console.width", 160)
+    monkeypatch.setattr("dicom_node.cli.destinations.console.width", 240)
 
 
 def line(name: str, port: int) -> str:
     return f"  {name}: {{ae_title: PACS, host: 127.0.0.1, port: {port}, timeout: 5}}\n"
+
+
+def rows(output: str) -> dict[str, tuple[str, str]]:
+    """The lines of the first table of outputs: in which form each goes, and why."""
+    table = output.partition("goes as")[2].partition("\u2514")[0]
+    cells = [
+        [cell.strip() for cell in line.split("\u2502")] for line in table.splitlines() if "\u2502" in line
+    ]
+    return {cell[1]: (cell[2], cell[3]) for cell in cells if len(cell) > 4 and cell[1]}
 
 
 def test_the_command_explains_each_destination(tmp_path: Path) -> None:
@@ -98,9 +104,23 @@ def test_the_command_explains_each_destination(tmp_path: Path) -> None:
     assert "C-ECHO: answered after" in good.output
     assert all_of_them.exit_code == 1
     assert "connection refused" in all_of_them.output
-    assert "seg is in `outputs`, but it takes no Segmentation Storage" in all_of_them.output
+    assert rows(good.output)["seg"] == ("seg", "labelmap: not shown by generic")
+    assert rows(good.output)["no result"] == ("sc, sr", "")
+    pictures = rows(all_of_them.output.partition("pictures:")[2])
+    assert [pictures[output][0] for output in ("seg", "sr", "sc", "no result")] == ["sc"] * 4
+    assert "seg: not accepted by the destination; rtstruct: not accepted" in pictures["seg"][1]
     assert "C-ECHO: not offered" in all_of_them.output
     assert "`confirm` is set, but it offers no C-FIND" in all_of_them.output
+
+
+def test_an_output_that_a_destination_takes_in_no_form(tmp_path: Path) -> None:
+    profile = tmp_path / "storescp.cfg"
+    profile.write_text(PICTURES_ONLY)
+    with picky_storescp(tmp_path / "received", "-xf", str(profile), "PicturesOnly") as (port, _process):
+        result = run(tmp_path, line("old", port).replace("}", ", outputs: [document, pictures]}"))
+    assert result.exit_code == 1
+    assert rows(result.output)["pdf"] == ("nothing", "pdf: not accepted by the destination")
+    assert "pdf is in `outputs`, but it can have it in no form" in result.output
 
 
 def test_a_name_that_is_not_configured(tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pydicom.uid import UID
-
 from dicom_node.deliver.confirm import PAUSES
-from dicom_node.deliver.probe import OUTPUT_CLASSES
+from dicom_node.deliver.contexts import sop_class_name
 from dicom_node.deliver.status import meaning
+from dicom_node.encode.plan import SOP_CLASSES
 
 DOCS = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text(encoding="utf-8")
 THEN = {
@@ -27,10 +26,11 @@ def test_every_status_of_the_table_means_what_it_says() -> None:
             assert meaning(int(status.replace("x", "0"), 16)).kind in THEN[then], status
 
 
-def test_every_output_is_named_with_its_sop_class() -> None:
-    for output, classes in OUTPUT_CLASSES.items():
-        for sop_class in classes:
-            assert f"| `{output}` | {UID(sop_class).name} |" in DOCS
+def test_every_form_is_named_with_its_sop_class() -> None:
+    for form, sop_class in SOP_CLASSES.items():
+        assert re.search(
+            rf"^\|.*`{form}`.* \| {re.escape(sop_class_name(sop_class))} \|", DOCS, re.MULTILINE
+        ), form
 
 
 def test_the_pauses_of_confirm_are_told() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dicom_node.ledger import Indexed, Ledger, NewJob
 from dicom_node.records import (
+    Choice,
     DeliveryOutcome,
     Instance,
     JobState,
@@ -59,15 +60,19 @@ def busy_ledger(folder: Path, *, trouble: bool) -> Ledger:
     for series in SERIES[:3]:
         new = NewJob("chest CT", "lung", {"image": series}, ("pacs", "archive"), 0, {"when": []}, False)
         ledger.work.complete(series, 1, WHOLE, [new], now)
-    takes = {"pacs": frozenset({"seg"}), "archive": frozenset({"seg"})}
     for number in range(2):
         job = ledger.work.claim("w0", ["lung"], now)
         assert job is not None
         if trouble and number == 1:
-            ledger.work.finish(job, JobState.FAILED, f"lung raised ValueError for {NAME}", [], takes, now)
+            ledger.work.finish(job, JobState.FAILED, f"lung raised ValueError for {NAME}", [], now)
         else:
-            made = Result(f"2.25.{77 + number}", "1.2.840", "2.25.9", "seg", f"results/{number}")
-            ledger.work.finish(job, JobState.DONE, None, [made], takes, now)
+            uid, path = f"2.25.{77 + number}", f"results/{number}"
+            made = Result(uid, "1.2.840", "2.25.9", "seg", path, destinations=("pacs", "archive"))
+            choices = [
+                Choice("seg", "seg", "labelmap: not accepted by the destination", "pacs"),
+                *([Choice("seg", None, "seg: not accepted by the destination", "old")] if trouble else []),
+            ]
+            ledger.work.finish(job, JobState.DONE, None, [made], now, choices)
     ledger.work.claim("w0", ["lung"], now)
     for destination, error, transient in (
         ("pacs", "PACS at 10.0.0.5:104: connection refused; is it running, and is the port right?", True),

@@ -61,6 +61,7 @@ def test_when_all_is_well_the_page_says_so(calm: str) -> None:
     assert "Needs somebody" not in page
     assert SERIES[0] in page
     assert "released 1.0 s ago with whole geometry" in page
+    assert "pacs: seg as seg: labelmap: not accepted by the destination" in page
     assert fetch(f"{calm}/ready")[0] == 200
 
 
@@ -74,6 +75,8 @@ def test_trouble_is_told_with_its_reason_and_what_to_do(troubled: str) -> None:
         "1 sender or object turned away",
         "worker cuda:0: ended 3 times",
         "connection refused; is it running",
+        "old accepts no form of the results it is to have",
+        "old: seg in no form: seg: not accepted by the destination",
         "does not accept Segmentation Storage",
         "CT7 is not among the peers",
         "ct7: {ae_title: CT7",
@@ -132,7 +135,7 @@ def test_metrics_are_what_prometheus_reads(troubled: str) -> None:
 
 def test_status_as_json_has_what_the_page_has(troubled: str) -> None:
     status = json.loads(fetch(f"{troubled}/status")[1])
-    assert len(status["concerns"]) == 5
+    assert len(status["concerns"]) == 6
     assert {one["series_instance_uid"]: one["images"] for one in status["series"]} == {
         series: 3 + number for number, series in enumerate(SERIES)
     }
