@@ -39,17 +39,24 @@ GROUPS = {
 ALIASES = {
     "accumbens": "nucleus accumbens",
     "accumbens area": "nucleus accumbens",
+    "autochthon": "deep muscle of back",
+    "brachiocephalic trunk": "innominate artery",
+    "brachiocephalic vein": "innominate vein",
     "brainstem": "brain stem",
     "caudate": "caudate nucleus",
+    "clavicula": "clavicle",
     "cerebellum cortex": "cerebellar cortex",
     "cerebellum white matter": "cerebellar white matter",
     "inferior lateral ventricle": "inferior horn of lateral ventricle",
+    "iliac vena": "iliac vein",
+    "kidney cyst": "cyst",
     "small bowel": "small intestine",
     "pallidum": "globus pallidus",
     "ventral diencephalon": "diencephalon",
     "lung upper lobe": "upper lobe of lung",
     "lung middle lobe": "middle lobe of right lung",
     "lung lower lobe": "lower lobe of lung",
+    "thyroid gland": "thyroid",
     "tumor": "neoplasm",
     "tumour": "neoplasm",
     "urinary bladder": "bladder",
@@ -58,6 +65,30 @@ ALIASES = {
 
 EXTRA = ("CerebellarCortex", "InferiorHornOfLateralVentricle")
 """Keywords of SNOMED CT concepts in DICOM's dictionary that no group above holds."""
+
+PUBLISHED = {
+    "atrial appendage": "68786006",
+    "deep muscle of back": "244849004",
+    "gluteus maximus": "181674001",
+    "gluteus medius": "78333006",
+    "gluteus minimus": "75297007",
+    "iliopsoas": "68455001",
+    "portal vein and splenic vein": "110765007",
+    "s1 vertebra": "65985001",
+    "rib 1": "48535007",
+    "rib 2": "78247007",
+    "rib 3": "25888004",
+    "rib 4": "25523003",
+    "rib 5": "15339008",
+    "rib 6": "59558009",
+    "rib 7": "24915002",
+    "rib 8": "5953002",
+    "rib 9": "22565002",
+    "rib 10": "77644006",
+    "rib 11": "58830002",
+    "rib 12": "43993008",
+}
+"""SNOMED CT codes of what DICOM's groups lack, as TotalSegmentator publishes them with its classes."""
 
 LESIONS = re.compile(
     r"\b(lesion|nodule|tumou?r|neoplasm|mass|metastas[ie]s|cyst|ha?emorrhage|infarct|edema|oedema)\b"
@@ -90,7 +121,7 @@ def split_side(name: str) -> tuple[str, Code | None]:
 def concept_for(name: str) -> tuple[Code, Code]:
     """The (type, category) codes of a structure's name; a private code where DICOM's groups know none."""
     name = " ".join(name.lower().replace("_", " ").split())
-    vertebra = re.sub(r"^vertebrae? ([clt]\d+)$", r"\1 vertebra", name)
+    vertebra = re.sub(r"^vertebrae? ([clts]\d+)$", r"\1 vertebra", name)
     for candidate in (name, ALIASES.get(name, name), vertebra, name.removesuffix("s")):
         if (known := _concepts().get(candidate)) is not None:
             return known
@@ -110,6 +141,8 @@ def _concepts() -> dict[str, tuple[Code, Code]]:
             if concept.scheme_designator == "SCT":
                 code = Code(str(concept.value), "SCT", str(concept.meaning)[:64])
                 found[code.meaning.lower()] = (code, category)
+    for meaning, value in PUBLISHED.items():
+        found[meaning] = (Code(value, "SCT", meaning.capitalize()), ANATOMICAL_STRUCTURE)
     for keyword in EXTRA:
         concept = getattr(codes.SCT, keyword)
         code = Code(str(concept.value), "SCT", str(concept.meaning))

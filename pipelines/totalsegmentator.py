@@ -14,14 +14,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from pipelines.nnunet import NnUNet, NnUNetOptions
 
 
 class TotalSegmentatorOptions(NnUNetOptions):
-    """An nnU-Net's, with what TotalSegmentator does with all images: turned to RAS, resampled before."""
+    """An nnU-Net's, as TotalSegmentator sets them: turned to RAS, resampled before, in wide steps."""
 
     orientation: str | None = "RAS"
     resample_first: bool = True
+    step: float = Field(default=0.8, gt=0, le=1)
+    mirroring: bool = False
 
 
 class TotalSegmentator(NnUNet):
