@@ -77,6 +77,8 @@ class StorageCommitment:
     transaction_uid: str
     sop_instance_uids: tuple[str, ...]
     association_id: str
+    sop_class_uids: tuple[str, ...] = ()
+    """Of each instance, in the same order."""
 
 
 @dataclass(frozen=True, slots=True)

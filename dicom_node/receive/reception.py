@@ -11,6 +11,7 @@ import structlog
 from dicom_node.config.models import Config
 from dicom_node.errors import OutOfResources
 from dicom_node.receive.admission import CONGESTION, LIMIT_EXCEEDED, Admission, NotAdmitted, Refusals
+from dicom_node.receive.callback import CallBacks
 from dicom_node.receive.negotiation import Negotiator
 from dicom_node.records import ReceiverEvent, Refusal
 from dicom_node.spool import Journal, Spool
@@ -29,7 +30,7 @@ class Reception:
         self.journal = journal
         self.admission = Admission(config)
         self.negotiator = Negotiator()
-        self.stopping = threading.Event()
+        self.callbacks = CallBacks(config, spool, journal.owner, self.refuse)
         self.draining = False
         """No new association is accepted: the process is about to end."""
         self._refusals = Refusals()

@@ -124,12 +124,15 @@ class _Server:
         threading.stack_size(512 * 1024)
         gc.freeze()  # what is loaded by now stays: no collection need look at it again
         self._listener.setblocking(False)
+        callbacks = self._reception.callbacks
+        calling = threading.Thread(target=callbacks.run, args=(stop,), daemon=True)
+        calling.start()
         ready()
         while not stop.is_set():
             self._accept(_TICK)
             self._retry_journal()
         self._reception.draining = True
-        self._reception.stopping.set()
+        callbacks.wake()
         deadline = time.monotonic() + self._reception.config.drain_timeout
         while self._connections and time.monotonic() < deadline:
             self._accept(_TICK)  # answered: rejected transiently

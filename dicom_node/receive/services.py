@@ -21,7 +21,6 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node.errors import OutOfResources
 from dicom_node.receive.command import Command, Operation
-from dicom_node.receive.commitment import Report
 from dicom_node.receive.messages import send_message
 from dicom_node.receive.negotiation import COMMITMENT, MPPS, Context
 from dicom_node.receive.pdu import COMMAND, LAST
@@ -130,12 +129,13 @@ class Service:
             transaction_uid=transaction_uid,
             sop_instance_uids=tuple(instance for _class, instance in references),
             association_id=exchange.association_id,
+            sop_class_uids=tuple(sop_class for sop_class, _instance in references),
         )
-        exchange.reception.journal.append(ReceiverEvent("commitment", commitment=asked))
+        journal = exchange.reception.journal
+        name = exchange.reception.spool.owed.keep(journal.owner, asked)
+        journal.append(ReceiverEvent("commitment", commitment=asked))
         self._respond(N_ACTION(), request.RequestedSOPInstanceUID)
-        exchange.reports.send(
-            Report.of(transaction_uid, references, exchange.reception.spool), self._context_id
-        )
+        exchange.reports.send(asked, name, self._context_id)
 
     def _step(self, request: N_CREATE | N_SET) -> None:
         """Notes how a procedure step stands."""

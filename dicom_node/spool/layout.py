@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 
 INCOMING, INSTANCES, ASIDE, RESULTS = "incoming", "instances", "aside", "results"
-JOURNALS, STEPS = "journals", "steps"
-FOLDERS = (INCOMING, INSTANCES, ASIDE, RESULTS, JOURNALS, STEPS)
+JOURNALS, STEPS, OWED = "journals", "steps", "owed"
+FOLDERS = (INCOMING, INSTANCES, ASIDE, RESULTS, JOURNALS, STEPS, OWED)
 SUFFIX = ".dcm"
 BESIDE = "~"
 """Stands between a SOP Instance UID and the digest of other bytes that came under the same UID."""

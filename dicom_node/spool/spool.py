@@ -22,6 +22,7 @@ from dicom_node.spool.filemeta import read_file_meta
 from dicom_node.spool.identity import Identity, identify
 from dicom_node.spool.incoming import Incoming, digest_of
 from dicom_node.spool.journal import Journal
+from dicom_node.spool.owed import Owed
 
 log = structlog.get_logger()
 ASIDE_KEPT = 200
@@ -46,6 +47,7 @@ class Spool:
             sync_folder(self.root)
             sync_folder(self.root.parent)
         self.folders = Folders(self.root)
+        self.owed = Owed(self.root)
         self._numbers = itertools.count(1)
         self._bell: Bell | None = None
 

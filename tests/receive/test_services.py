@@ -14,8 +14,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 
-from tests.peers import free_port
-from tests.receive.scp import Scp, receiver
+from tests.peers import free_port, wait_until
+from tests.receive.scp import Scp, processes, receiver
 from tests.receive.upper_layer import CT, Sender
 
 COMMITMENT, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
@@ -138,6 +138,49 @@ def test_a_sender_that_takes_no_report_is_called_back(tmp_path: Path, ends: str)
     ((event_type, told),) = reports.got
     assert event_type == 1
     assert told.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.6"
+
+
+@pytest.mark.fault
+def test_the_next_process_tells_what_a_dead_one_owed(tmp_path: Path) -> None:
+    declines, reports, port = Reports(status=0x0110), Reports(), free_port()
+    peers = {"ct": {"ae_title": "SENDER", "host": "127.0.0.1", "port": port}}
+    with processes(tmp_path, peers=peers) as receivers:
+        scp = receivers.scp()
+        hold(scp, "1.2.6")
+        assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, declines.handle)])
+        assert ask(assoc, commitment("1.2.6")) == 0
+        assert declines.wait()
+        receivers.kill()
+        sender = AE("SENDER")
+        sender.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
+        listener = sender.start_server(
+            ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, reports.handle)]
+        )
+        try:
+            receivers.start()
+            assert reports.wait()
+        finally:
+            listener.shutdown()
+        wait_until(lambda: owed(scp) == [], seconds=10, what="nothing is owed any more")
+    assert [event_type for event_type, _told in reports.got] == [1]
+
+
+def test_a_sender_of_which_nobody_knows_where_it_listens_is_shown(scp: Scp) -> None:
+    declines = Reports(status=0x0110)
+    assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, declines.handle)])
+    assert ask(assoc, commitment("1.2.6")) == 0
+    assert declines.wait()
+    assoc.release()
+    scp.wait_for("refused")
+    (event,) = [event for event in scp.events() if event.happening == "refused"]
+    assert event.refusal is not None
+    assert "storage commitment" in event.refusal.reason
+    assert "host" in event.refusal.hint
+    wait_until(lambda: owed(scp) == [], seconds=10, what="nothing is owed any more")
+
+
+def owed(scp: Scp) -> list[str]:
+    return sorted(path.name for path in (scp.spool.root / "owed").iterdir())
 
 
 @pytest.mark.parametrize(
