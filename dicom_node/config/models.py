@@ -236,6 +236,8 @@ class DestinationConfig(Section):
     timeout: Seconds = 30.0
     confirm: bool = False
     """Delivered only when it lists the object, asked by C-FIND, or by QIDO-RS where it has a url."""
+    rejection_notes: bool = False
+    """It is told which results a later revision has replaced, by rejection notes (IHE IOCM)."""
 
     @property
     def where(self) -> str:

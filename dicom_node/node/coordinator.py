@@ -19,6 +19,7 @@ from dicom_node.node.folders import run_folder
 from dicom_node.node.housekeeping import keep_house
 from dicom_node.node.indexing import abort_orphans, read_journals, reconcile
 from dicom_node.node.negotiating import ask
+from dicom_node.node.rejecting import reject_replaced
 from dicom_node.node.site import Site
 from dicom_node.node.watching import serve_status
 from dicom_node.schedule import Ticker
@@ -31,6 +32,7 @@ ORPHANS_SECONDS = 2.0
 HOUSE_SECONDS = 3600.0
 COUNT_SECONDS = 0.5
 ASK_SECONDS = 5.0
+REJECT_SECONDS = 5.0
 
 
 def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> None:
@@ -86,6 +88,8 @@ def _ticker(site: Site) -> Ticker:
         if section.url is None:
             ticker.every(ASK_SECONDS, f"ask {destination}", partial(ask, site, destination))
         ticker.every(DELIVER_SECONDS, f"deliver {destination}", partial(deliver_due, site, destination))
+        if section.rejection_notes:
+            ticker.every(REJECT_SECONDS, f"reject {destination}", partial(reject_replaced, site, destination))
     return ticker
 
 

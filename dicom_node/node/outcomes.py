@@ -41,7 +41,7 @@ def keep(spool: Spool, job: Job, ran: Ran) -> Outcome:
     Each run has a folder of its own: an earlier one may have died half-way, with other bytes.
     """
     folder = f"{job.id}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    results = tuple(_keep(spool, folder, one) for one in ran.objects)
+    results = tuple(keep_object(spool, folder, one) for one in ran.objects)
     outcome = Outcome(ran.state, ran.reason, results, ran.choices)
     spool.write_result(folder, NAME, _ADAPTER.dump_json(outcome))
     return outcome
@@ -78,8 +78,8 @@ def addressed(outcome: Outcome, takers: Iterable[Taker]) -> Outcome:
     return replace(outcome, results=results, choices=(*outcome.choices, *late))
 
 
-def _keep(spool: Spool, folder: str, one: EncodedObject) -> Result:
-    """Writes one object."""
+def keep_object(spool: Spool, folder: str, one: EncodedObject) -> Result:
+    """Writes one object into a folder of the results."""
     return Result(
         sop_instance_uid=one.sop_instance_uid,
         sop_class_uid=one.sop_class_uid,
