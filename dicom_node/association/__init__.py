@@ -7,8 +7,6 @@ idle one takes is lost), wait for ever for a peer that stops reading, and queue 
 """
 
 from dicom_node.association.negotiation import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
     MAX_CONTEXTS,
     NothingAccepted,
 )
@@ -16,8 +14,6 @@ from dicom_node.association.peer import Peer, name_of
 from dicom_node.association.requestor import Association, Message, associate
 
 __all__ = [
-    "IMPLEMENTATION_CLASS_UID",
-    "IMPLEMENTATION_VERSION_NAME",
     "MAX_CONTEXTS",
     "Association",
     "Message",

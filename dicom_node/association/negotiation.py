@@ -18,9 +18,8 @@ from pynetdicom.presentation import PresentationContext, negotiate_as_requestor
 from dicom_node.association.peer import Peer, intelligible, name_of
 from dicom_node.association.transport import MAX_PDU
 from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
-IMPLEMENTATION_CLASS_UID = UID("2.25.3285346893843097214727170761260572989")
-IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
 MAX_CONTEXTS = 128
 """Presentation contexts in one A-ASSOCIATE-RQ: their odd identifiers end at 255 (PS3.8 9.3.2.2)."""
 _APPLICATION_CONTEXT = UID("1.2.840.10008.3.1.1.1")

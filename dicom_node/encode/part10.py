@@ -11,10 +11,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicom_node import __version__
 from dicom_node.encode.context import EncodedObject
-from dicom_node.encode.uids import uid
+from dicom_node.implementation import IMPLEMENTATION_CLASS_UID
 
 _PIXEL_DATA = 0x7FE00010
-IMPLEMENTATION_CLASS_UID = UID(uid("implementation class", "dicom-node"))
 
 
 def file_meta(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) -> FileMetaDataset:

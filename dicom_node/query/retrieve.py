@@ -14,9 +14,10 @@ from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.presentation import build_context
 from pynetdicom.status import code_to_category
 
-from dicom_node.association import IMPLEMENTATION_CLASS_UID, Association, Message, Peer, associate, name_of
+from dicom_node.association import Association, Message, Peer, associate, name_of
 from dicom_node.association.find import MEDIUM
 from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.implementation import IMPLEMENTATION_CLASS_UID
 
 C_STORE_RQ, C_STORE_RSP, C_GET_RQ, C_MOVE_RQ = 0x0001, 0x8001, 0x0010, 0x0021
 """Command Fields (0000,0100), PS3.7 9.3."""

@@ -27,11 +27,9 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext
 
 from dicom_node.errors import BadInput
+from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.receive.pdu import MAX_PDU
 
-IMPLEMENTATION_CLASS_UID = UID("2.25.3285346893843097214727170761260572989")
-"""The node's own (PS3.7 D.3.3.2); the same stands in what it writes."""
-IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
 VERIFICATION = "1.2.840.10008.1.1"
 COMMITMENT = "1.2.840.10008.1.20.1"
 MPPS = "1.2.840.10008.3.1.2.3.3"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_node.errors import OutOfResources
+from dicom_node.implementation import IMPLEMENTATION_CLASS_UID
 from dicom_node.receive.admission import refusal
 from dicom_node.receive.command import Command
-from dicom_node.receive.negotiation import IMPLEMENTATION_CLASS_UID, Context
+from dicom_node.receive.negotiation import Context
 from dicom_node.receive.status import Refused, Status
 from dicom_node.records import ReceiverEvent
 from dicom_node.spool import Identity, Incoming, Unreadable, encode_head
