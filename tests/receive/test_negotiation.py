@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pydicom
 import pytest
 from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
@@ -16,9 +15,8 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
-from dicom_node.encode.part10 import IMPLEMENTATION_CLASS_UID as WRITTEN
+from dicom_node.implementation import IMPLEMENTATION_CLASS_UID
 from dicom_node.receive.negotiation import (
-    IMPLEMENTATION_CLASS_UID,
     Agreement,
     Negotiator,
     Unintelligible,
@@ -145,8 +143,8 @@ def test_what_we_say_of_ourselves() -> None:
     (length,) = [i for i in answer.user_information if isinstance(i, MaximumLengthNotification)]
     assert length.maximum_length_received == MAX_PDU
     assert agreement.max_pdu == 30_000
-    assert IMPLEMENTATION_CLASS_UID == WRITTEN
-    assert pydicom.uid.UID(IMPLEMENTATION_CLASS_UID).is_valid
+    assert answer.implementation_class_uid == IMPLEMENTATION_CLASS_UID
+    assert IMPLEMENTATION_CLASS_UID.is_valid
 
 
 def test_a_request_is_remembered_with_what_its_sender_may_do() -> None:
