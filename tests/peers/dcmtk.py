@@ -90,14 +90,23 @@ class Storescp:
 
 @contextmanager
 def storescp(
-    folder: Path, *, ae_title: str = "STORESCP", port: int | None = None, options: Sequence[str] = ()
+    folder: Path,
+    *,
+    ae_title: str = "STORESCP",
+    port: int | None = None,
+    options: Sequence[str] = (),
+    plain: bool = False,
 ) -> Iterator[Storescp]:
-    """DCMTK's receiver for as long as the block lasts; takes every SOP class and transfer syntax it can."""
+    """DCMTK's receiver for as long as the block lasts; takes every SOP class and transfer syntax it can.
+
+    With `plain`, it takes what its options name.
+    """
     received = folder / "received"
     received.mkdir(parents=True, exist_ok=True)
     peer = Storescp(port or free_port(), ae_title, received, folder / "storescp.log")
     titles = ["-aet", ae_title, "-od", received]
-    command = [need("storescp"), "-v", "-pm", "+xa", *titles, *options, str(peer.port)]
+    everything = () if plain else ("-pm", "+xa")
+    command = [need("storescp"), "-v", *everything, *titles, *options, str(peer.port)]
     with running(command, log=peer.log, environment=NO_NAGLE):
         wait_until(lambda: listens(peer.port), seconds=15, what="storescp listens")
         yield peer
