@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pydicom import dcmread
 from pydicom.uid import generate_uid
 from ruamel.yaml import YAML
 
@@ -68,6 +69,19 @@ class Queued:
         by_path = {one.instance.path: one for one in indexed}
         self.ledger.arrivals.apply(events, by_path, datetime.now(UTC), None)
         return uid
+
+    def late_image(self, series_instance_uid: str) -> None:
+        """One more image of a series arrives."""
+        folder = self.spool.root / "instances" / series_instance_uid
+        ds = dcmread(sorted(folder.iterdir())[-1])
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        ds.InstanceNumber += 1
+        ds.ImagePositionPatient[2] += ds.SliceThickness
+        path = folder / "late.dcm"
+        ds.save_as(path)
+        one = self._indexed(path)
+        event = ReceiverEvent("stored", instance=one.instance)
+        self.ledger.arrivals.apply([event], {one.instance.path: one}, datetime.now(UTC), None)
 
     def job(self, series_instance_uid: str, pipeline: str, *, priority: int = 0, route: str = "all") -> str:
         """Queues a job on a series; gives its id. Its first one completes the series."""

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Row,
-    case,
     delete,
     func,
     insert,
@@ -203,17 +202,21 @@ class Work:
                 reason=cause,
             )
 
-    def recover(self, worker: str, now: datetime) -> list[Job]:
+    def recover(self, worker: str, now: datetime, suspect: str | None) -> list[Job]:
         """Gives back what an earlier life of this worker held.
 
-        A job without progress only waited for the device: it did not end the worker, and no try is counted.
+        Args:
+            worker: its name.
+            now: when.
+            suspect: id of the job that had the device when that life ended; None: none had. The others did
+                not end the worker, and are tried again however often it ended.
 
         Returns:
             Jobs whose worker has ended too often while it ran them: still RUNNING under this worker's
             name, for it to fail them visibly.
         """
         mine = JobRow.worker == worker
-        waited = JobRow.progress == 0
+        innocent = JobRow.id != (suspect or "")
         with self._db.write() as conn:
             cause = f"worker {worker} ended while it ran this"
             move(
@@ -221,11 +224,10 @@ class Work:
                 "job",
                 JobState.RUNNING,
                 JobState.QUEUED,
-                mine & (waited | (JobRow.attempt < MAX_LOST)),
+                mine & (innocent | (JobRow.attempt < MAX_LOST)),
                 cause,
                 now,
                 worker=None,
-                attempt=case((waited, JobRow.attempt - 1), else_=JobRow.attempt),
                 not_before=now,
                 reason=cause,
             )

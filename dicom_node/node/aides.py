@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import cast
 
@@ -26,6 +26,9 @@ from dicom_node.records import Job, JobState
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.1
+FORKS = get_context("forkserver")
+"""Aides are forked from a process of one thread, without a GPU, that has imported what they need."""
+FORKS.set_forkserver_preload([serve.__module__])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,10 @@ class Limits:
 
 
 class AideProcess:
-    """An aide as its worker sees it; for one job at a time. A process that ended is replaced when called.
+    """An aide as its worker sees it; for one job at a time.
 
     Every call raises what the aide raised, Permanent where it went beyond the limits, and WorkerLost where
-    the process ended by itself.
+    the process ended by itself; the next job's first call starts another one.
     """
 
     def __init__(self, config: Config, spool_root: Path) -> None:
@@ -56,6 +59,7 @@ class AideProcess:
 
     def prepare(self, order: Order, limits: Limits) -> Mapping[str, Input]:
         """As `Aide.prepare`."""
+        self._revive()
         return cast(Mapping[str, Input], self._call(limits, Aide.prepare.__name__, order))
 
     def finish(self, job: Job, findings: Sequence[Finding], limits: Limits) -> Outcome:
@@ -64,6 +68,7 @@ class AideProcess:
 
     def explain(self, job: Job, order: Order, reason: str, state: JobState, limits: Limits) -> Outcome:
         """As `Aide.explain`."""
+        self._revive()
         return cast(Outcome, self._call(limits, Aide.explain.__name__, job, order, reason, state))
 
     def stop(self) -> None:
@@ -72,18 +77,20 @@ class AideProcess:
         self._process.kill()
         self._process.join()
 
-    def _started(self) -> tuple[SpawnProcess, Line]:
-        spawn = get_context("spawn")  # no fork: this process has threads, and perhaps a GPU
-        ours, theirs = spawn.Pipe(duplex=True)
-        process = spawn.Process(target=serve, args=(theirs, self._config, self._spool_root), daemon=True)
+    def _started(self) -> tuple[ForkServerProcess, Line]:
+        ours, theirs = FORKS.Pipe(duplex=True)
+        process = FORKS.Process(target=serve, args=(theirs, self._config, self._spool_root), daemon=True)
         process.start()
         theirs.close()
         return process, Line(ours)
 
-    def _call(self, limits: Limits, name: str, *arguments: object) -> object:
+    def _revive(self) -> None:
+        """Starts another process where this one has ended."""
         if not self._process.is_alive():
             self.stop()
             self._process, self._line = self._started()
+
+    def _call(self, limits: Limits, name: str, *arguments: object) -> object:
         try:
             self._line.send((name, arguments))
             self._await(limits)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
 from dicom_node.errors import Cancelled, Transient
+from dicom_node.node.folders import run_folder
 from dicom_node.node.outcomes import Outcome
 from dicom_node.node.site import Site
 from dicom_node.records import Job
@@ -20,8 +23,6 @@ Given = TypeVar("Given")
 PROGRESS_SECONDS = 1.0
 RECORD_SECONDS = 2.0
 """Between tries to record an outcome while the database is away."""
-BEGUN = 0.01
-"""Progress of a job that has the device: a worker that ends then may have ended because of it."""
 
 
 class Records:
@@ -32,6 +33,7 @@ class Records:
         self._site = site
         self._worker = worker
         self._stop = stop
+        self._on_device = run_folder(site.config) / f"{Path(worker).name}.on-device"
 
     def end(self, job: Job, outcome: Outcome) -> None:
         """Records how a job ended, with what is owed.
@@ -49,7 +51,28 @@ class Records:
         self._insist(job, lambda: self._site.ledger.work.give_back(job, cause, delay, _now()))
         log.warning("job_given_back", job=job.id, attempt=job.attempt, cause=cause)
 
-    def progress(self, job: Job) -> Callable[[float], None]:
+    def recover(self) -> list[Job]:
+        """Gives back what an earlier life held; the jobs that ended the worker too often, to be failed."""
+        suspect = self._on_device.read_text() if self._on_device.exists() else None
+        lost = self._site.ledger.work.recover(self._worker, _now(), suspect)
+        self._on_device.unlink(missing_ok=True)
+        return lost
+
+    @contextmanager
+    def on_device(self, job: Job) -> Iterator[Callable[[float], None]]:
+        """Notes which job has the device, for the next life to know; gives its `progress`, called once.
+
+        Raises Cancelled where the job is no longer this worker's.
+        """
+        self._on_device.write_text(job.id)
+        try:
+            progress = self._progress(job)
+            progress(0.0)
+            yield progress
+        finally:
+            self._on_device.unlink()
+
+    def _progress(self, job: Job) -> Callable[[float], None]:
         """What a pipeline calls with 0..1; raises Cancelled where the job is no longer this worker's."""
         last = _now() - timedelta(seconds=PROGRESS_SECONDS)
 
@@ -58,7 +81,7 @@ class Records:
             if (_now() - last).total_seconds() < PROGRESS_SECONDS:
                 return
             last = _now()
-            if not self._site.ledger.work.progress(job.id, self._worker, max(BEGUN, fraction)):
+            if not self._site.ledger.work.progress(job.id, self._worker, fraction):
                 raise Cancelled("the job was taken back while it ran")
 
         return note

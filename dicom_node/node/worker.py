@@ -26,7 +26,7 @@ from dicom_node.node.folders import spool_folder
 from dicom_node.node.negotiating import takers
 from dicom_node.node.orders import order_of
 from dicom_node.node.outcomes import Outcome, addressed, keep, kept
-from dicom_node.node.recording import BEGUN, Records
+from dicom_node.node.recording import Records
 from dicom_node.node.site import Site, worker_name
 from dicom_node.node.turns import AHEAD, Closed, Turn, Turns
 from dicom_node.pipeline import Case, Pipeline
@@ -85,7 +85,7 @@ class Worker:
 
     def _recover(self, aide: AideProcess) -> None:
         """Gives back what an earlier life held, and fails what ended it too often."""
-        for lost in self._ledger.work.recover(self._name, _now()):
+        for lost in self._records.recover():
             reason = f"its worker ended {lost.attempt} times while it ran this"
             self._records.end(lost, self._explained(lost, aide, reason))
 
@@ -101,9 +101,10 @@ class Worker:
         """Gives a job the device, within its limits."""
         job, limits = turn.job, self._limits(turn.job)
         try:
-            with Watchdog(limits.seconds, limits.memory_mb, lambda reason: self._break_off(turn, reason)):
-                progress = self._records.progress(job)
-                progress(BEGUN)
+            with (
+                Watchdog(limits.seconds, limits.memory_mb, lambda reason: self._break_off(turn, reason)),
+                self._records.on_device(job) as progress,
+            ):
                 findings = self._engine.run(job.pipeline, Case(turn.inputs, progress))
         except Exception as fault:  # noqa: BLE001 - the hand that waits for it records it
             turn.findings.set_exception(fault)

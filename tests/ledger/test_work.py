@@ -93,7 +93,7 @@ def test_a_shadow_job_keeps_its_results_and_owes_nothing(ledger: Ledger) -> None
 def test_a_dead_workers_job_goes_back_and_only_the_new_claim_counts(ledger: Ledger) -> None:
     queue(ledger, new_job())
     first = claim(ledger)
-    assert ledger.work.recover("w0", at(3)) == []
+    assert ledger.work.recover("w0", at(3), first.id) == []
     second = claim(ledger, "w1", 4)
     assert second.id == first.id
     assert not ledger.work.finish(first, JobState.DONE, None, results(first), at(5)), "its claim is over"
@@ -104,11 +104,27 @@ def test_a_dead_workers_job_goes_back_and_only_the_new_claim_counts(ledger: Ledg
 def test_a_job_that_ends_its_worker_three_times_is_given_up_on(ledger: Ledger) -> None:
     queue(ledger, new_job())
     for life in range(2):
-        claim(ledger, now=2 + life)
-        assert ledger.work.recover("w0", at(3 + life)) == []
-    claim(ledger, now=9)
-    (job,) = ledger.work.recover("w0", at(10))
+        suspect = claim(ledger, now=2 + life)
+        assert ledger.work.recover("w0", at(3 + life), suspect.id) == []
+    suspect = claim(ledger, now=9)
+    (job,) = ledger.work.recover("w0", at(10), suspect.id)
     assert ledger.work.finish(job, JobState.FAILED, "its worker ended three times", [], at(11))
+
+
+def test_a_job_that_only_waited_while_another_ended_the_worker_is_never_given_up_on(ledger: Ledger) -> None:
+    queue(ledger, new_job())
+    for life in range(9):
+        claim(ledger, now=2 + life)
+        assert ledger.work.recover("w0", at(2.5 + life), "another") == []
+    assert claim(ledger, now=20).attempt == 10
+
+
+def test_only_what_is_more_urgent_than_a_priority_is_claimed(ledger: Ledger) -> None:
+    queue(ledger, new_job("routine"), new_job("stat", priority=10))
+    first = ledger.work.claim("w0", ["lung"], at(2), 0)
+    assert first is not None
+    assert first.route == "stat"
+    assert ledger.work.claim("w0", ["lung"], at(2), 0) is None
 
 
 def test_given_back_with_a_delay_it_waits(ledger: Ledger) -> None:

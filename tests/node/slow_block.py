@@ -58,6 +58,6 @@ class Block(Pipeline):
         self.note("end", uid)
 
     def note(self, what: str, uid: str = "") -> None:
-        """One line: monotonic time, pid, what, series."""
+        """One line: time, pid, what, series."""
         with (self.options.notes / "notes").open("a") as file:
-            file.write(f"{time.monotonic()} {os.getpid()} {what} {uid}\n")
+            file.write(f"{time.time()} {os.getpid()} {what} {uid}\n")
