@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from dicom_node.complete import judge
+from dicom_node.config import Config
 from dicom_node.errors import Transient
 from dicom_node.ledger import Held, NewJob
 from dicom_node.node.site import Site
 from dicom_node.records import Evidence, SeriesFacts, Verdict
-from dicom_node.route import Complete, Explanation, know, match, match_study, not_before, priority
+from dicom_node.route import (
+    Complete,
+    Explanation,
+    StudyExplanation,
+    know,
+    match,
+    match_study,
+    not_before,
+    priority,
+)
 from dicom_node.understanding import Answer
 from dicom_node.volume import stack_evidence
 
@@ -74,7 +85,7 @@ def complete(site: Site, held: Held, verdict: Verdict, now: datetime) -> None:
     """Marks a series complete, queues a job for each route that fires, and looks at routes of its study."""
     facts, _answers = known(site, held.series_instance_uid, held.fields)
     explanations = match(facts, site.config.routes)
-    jobs = [new_job(site, facts, one, now) for one in explanations if one.matched]
+    jobs = [new_job(site.config, facts, one, now) for one in explanations if one.matched]
     queued = site.ledger.work.complete(
         held.series_instance_uid, held.revision, verdict, jobs, now, [one.as_json() for one in explanations]
     )
@@ -97,16 +108,34 @@ def known(
     return know(site.ledger.holdings.facts(series_instance_uid), fields, site.config.understanding)
 
 
-def new_job(site: Site, facts: SeriesFacts, explanation: Explanation, now: datetime) -> NewJob:
+def new_job(config: Config, facts: SeriesFacts, explanation: Explanation, now: datetime) -> NewJob:
     """The job that a route of one series asks for."""
-    (route,) = (one for one in site.config.routes if one.name == explanation.route)
+    series = {"image": facts.series_instance_uid}
+    return _new_job(config, facts, series, explanation.route, explanation.as_json(), now)
+
+
+def new_study_job(config: Config, first: SeriesFacts, explanation: StudyExplanation, now: datetime) -> NewJob:
+    """The job that a route of several series asks for; its results are of the first's study and patient."""
+    made = _new_job(config, first, explanation.series, explanation.route, explanation.as_json(), now)
+    return replace(made, missing=explanation.reason if explanation.stands == "missing" else None)
+
+
+def _new_job(
+    config: Config,
+    facts: SeriesFacts,
+    series: Mapping[str, str],
+    name: str,
+    explanation: Mapping[str, Any],
+    now: datetime,
+) -> NewJob:
+    (route,) = (one for one in config.routes if one.name == name)
     return NewJob(
         route=route.name,
         pipeline=route.run,
-        series={"image": facts.series_instance_uid},
+        series=series,
         destinations=route.send,
         priority=priority(route, facts),
-        explanation=explanation.as_json(),
+        explanation=explanation,
         shadow=route.shadow,
         not_before=not_before(route, now.astimezone()),
     )
@@ -127,17 +156,4 @@ def look_at_study(site: Site, study_instance_uid: str, now: datetime) -> None:
         site.ledger.work.wait(study_instance_uid, route.name, explanation.look_again_at)
         if explanation.stands in {"ready", "missing"}:
             first = by_uid[next(iter(explanation.series.values()))]
-            site.ledger.work.queue(
-                NewJob(
-                    route=route.name,
-                    pipeline=route.run,
-                    series=explanation.series,
-                    destinations=route.send,
-                    priority=priority(route, first),
-                    explanation=explanation.as_json(),
-                    shadow=route.shadow,
-                    not_before=not_before(route, now.astimezone()),
-                    missing=explanation.reason if explanation.stands == "missing" else None,
-                ),
-                now,
-            )
+            site.ledger.work.queue(new_study_job(site.config, first, explanation, now), now)
