@@ -32,9 +32,9 @@ def to_bytes(obj: EncodedObject) -> bytes:
     """The object as a Part 10 file.
 
     What is bytes already (the frames' groups, the pixels) stays as it is: the groups are written without
-    being parsed, and native pixel data is joined to the rest at the end.
+    being parsed, and native pixel data is joined to the rest at the end, save where the whole is deflated.
     """
-    joined = "PixelData" in obj.ds and not obj.ds.file_meta.TransferSyntaxUID.is_compressed
+    joined = "PixelData" in obj.ds and obj.ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
     left_out = {_PIXEL_DATA} if joined else set()
     rest = Dataset({tag: obj.ds.get_item(tag) for tag in obj.ds.keys() - left_out})
     rest.file_meta = obj.ds.file_meta

@@ -29,7 +29,7 @@ from dicom_node.encode.plan import ASSUMED, PROFILES, SOP_CLASSES, Taker, forms,
 from dicom_node.encode.rendering import render, render_no_result
 from dicom_node.findings import Segmentation
 from dicom_node.records import Choice
-from tests.encode.cases import Worked, everything
+from tests.encode.cases import Worked, everything, worked
 from tests.peers.dcmtk import storescu
 from tests.peers.process import NO_NAGLE, free_port, listens, need, running, wait_until
 from tests.peers.validators import dciodvfy
@@ -164,6 +164,17 @@ def test_compression_loses_nothing(
     path = tmp_path / "compressed.dcm"
     path.write_bytes(content)
     assert dciodvfy(path) == []
+
+
+def test_a_deflated_segmentation_keeps_its_pixels(tmp_path: Path) -> None:
+    case = worked(tmp_path, shape=(40, 256, 256))
+    made = encode([replace(case.mask, array=np.ones((40, 256, 256), np.uint8))], case.context)[0]
+    assert len(made.ds.PixelData) > 65536
+    content = to_bytes(compressed(made, {DeflatedExplicitVRLittleEndian}))
+    read = pydicom.dcmread(BytesIO(content))
+    assert read.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+    assert read.PixelData == made.ds.PixelData
+    assert len(content) < len(made.ds.PixelData)
 
 
 def test_what_is_not_accepted_stays_as_it_is(small: Worked) -> None:
