@@ -11,6 +11,7 @@ from dicom_node.cli.explain import explain
 from dicom_node.cli.models import models
 from dicom_node.cli.new_pipeline import new_pipeline
 from dicom_node.cli.reindex import reindex
+from dicom_node.cli.replay import replay
 from dicom_node.cli.retry import retry
 from dicom_node.cli.run import run
 from dicom_node.cli.send import send
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, check, status, explain, run, send, demo, retry, reindex, new_pipeline):
+for command in (serve, check, status, explain, run, send, demo, retry, replay, reindex, new_pipeline):
     app.command()(command)
 for group, name in ((destinations, "destinations"), (models, "models")):
     app.add_typer(group, name=name)

@@ -4,6 +4,7 @@ from dicom_node.ledger.arrivals import Arrivals, Indexed
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import Held, Holdings
 from dicom_node.ledger.outbox import Outbox
+from dicom_node.ledger.past import Past, PastJob, PastSeries
 from dicom_node.ledger.queueing import NewJob
 from dicom_node.ledger.retention import Expired, Retention
 from dicom_node.ledger.superseding import Replaced, Superseding
@@ -24,6 +25,7 @@ class Ledger:
         self.retention = Retention(self.database)
         self.superseding = Superseding(self.database)
         self.views = Views(self.database)
+        self.past = Past(self.database)
 
     def migrate(self) -> None:
         """Brings the schema to this version's."""
@@ -34,4 +36,4 @@ class Ledger:
         self.database.close()
 
 
-__all__ = ["Expired", "Held", "Indexed", "Ledger", "NewJob", "Replaced"]
+__all__ = ["Expired", "Held", "Indexed", "Ledger", "NewJob", "PastJob", "PastSeries", "Replaced"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from dicom_node.ledger.tables import JobInputRow, JobRow, SeriesRow
 from dicom_node.ledger.transitions import record
@@ -55,18 +55,16 @@ def job_id(route: str, pipeline: str, inputs: Mapping[str, tuple[str, int]]) -> 
 
 def queue_job(conn: Connection, new: NewJob, now: datetime) -> str | None:
     """Inserts a job on complete series; None where it is there already."""
-    uids = list(new.series.values())
-    rows = conn.execute(select(SeriesRow.__table__).where(SeriesRow.series_instance_uid.in_(uids))).all()
-    series = {row.series_instance_uid: row for row in rows}
-    inputs = {role: (uid, series[uid].revision) for role, uid in new.series.items()}
+    rows, inputs = _inputs(conn, new)
     identity = job_id(new.route, new.pipeline, inputs)
     if conn.execute(select(JobRow.id).where(JobRow.id == identity)).first() is not None:
         return None
+    first = next(iter(new.series.values()))
     conn.execute(
         insert(JobRow).values(
             id=identity,
-            study_instance_uid=series[uids[0]].study_instance_uid,
-            series_instance_uid=uids[0],
+            study_instance_uid=rows[first].study_instance_uid,
+            series_instance_uid=first,
             revision=1 + sum(revision - 1 for _uid, revision in inputs.values()),
             route=new.route,
             pipeline=new.pipeline,
@@ -76,7 +74,7 @@ def queue_job(conn: Connection, new: NewJob, now: datetime) -> str | None:
             state=JobState.QUEUED,
             priority=new.priority,
             shadow=new.shadow,
-            doubtful=any(row.doubtful for row in rows),
+            doubtful=any(row.doubtful for row in rows.values()),
             created_at=now,
             not_before=new.not_before or now,
         )
@@ -90,3 +88,15 @@ def queue_job(conn: Connection, new: NewJob, now: datetime) -> str | None:
     )
     record(conn, "job", [identity], None, JobState.QUEUED, f"route {new.route}", now)
     return identity
+
+
+def identity_of(conn: Connection, new: NewJob) -> str:
+    """The id that a job has, or would have, on its series as they stand."""
+    return job_id(new.route, new.pipeline, _inputs(conn, new)[1])
+
+
+def _inputs(conn: Connection, new: NewJob) -> tuple[dict[str, Row[Any]], dict[str, tuple[str, int]]]:
+    """The rows of a job's series by UID, and UID and revision by role."""
+    uids = SeriesRow.series_instance_uid.in_(list(new.series.values()))
+    rows = {row.series_instance_uid: row for row in conn.execute(select(SeriesRow.__table__).where(uids))}
+    return rows, {role: (uid, rows[uid].revision) for role, uid in new.series.items()}

@@ -6,6 +6,7 @@ from dicom_node.route.match import match
 from dicom_node.route.queueing import not_before, priority
 from dicom_node.route.study import Complete, StudyExplanation, match_study
 from dicom_node.route.tell import tell
+from dicom_node.route.weigh import weigh
 
 __all__ = [
     "Complete",
@@ -18,4 +19,5 @@ __all__ = [
     "not_before",
     "priority",
     "tell",
+    "weigh",
 ]
