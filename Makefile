@@ -7,7 +7,7 @@ EXTRAS := brain,models,llm,onnx,postgres,test,dev
 # Passed to pip when it installs PyTorch: how to choose the CPU build stands in README.md.
 TORCH_ARGS ?=
 # What the tests run against: senders, a PACS, validators, a database.
-PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql nginx-light chromium
+PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql nginx-light chromium dcm2niix
 
 PIP := $(BIN)/pip --disable-pip-version-check
 STAMP := $(VENV)/.set-up

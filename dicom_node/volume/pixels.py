@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import JPEGExtended12Bit
 
 from dicom_node.errors import BadInput
 from dicom_node.headers import ODD_VALUES
+from dicom_node.volume import extended
 from dicom_node.volume.planes import Encoding, Plane
 
 Pixels = NDArray[np.int16] | NDArray[np.float32]
@@ -29,6 +31,8 @@ FASTEST = ("pyjpegls", "pylibjpeg")
 """pydicom's plugins that decode two to five times as fast as those that it would try first."""
 MAX_THREADS = 8
 """Decoding is bound by memory beyond this."""
+
+extended.register()
 
 
 class _Overflow(Exception):  # noqa: N818 - no error: the values only need another type
@@ -166,8 +170,11 @@ def _fill_decoded(
     planes: Sequence[Plane], ks: Sequence[int], array: Pixels, ds: Dataset | None = None
 ) -> None:
     ds = ds or dcmread(planes[ks[0]].path, force=True)
-    decoder = get_decoder(planes[ks[0]].encoding.transfer_syntax_uid)
-    plugin = next((name for name in FASTEST if name in decoder.available_plugins), "")
+    encoding = planes[ks[0]].encoding
+    decoder = get_decoder(encoding.transfer_syntax_uid)
+    wide = encoding.transfer_syntax_uid == JPEGExtended12Bit and encoding.bits_stored > 8
+    choice = (extended.LABEL,) if wide else FASTEST
+    plugin = next((name for name in choice if name in decoder.available_plugins), "")
     indices = [planes[k].index for k in ks]
     frames = decoder.iter_array(ds, indices=indices, raw=True, decoding_plugin=plugin)
     for k, (stored, _) in zip(ks, frames, strict=True):

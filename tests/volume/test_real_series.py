@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from dicom_node.errors import BadInput
@@ -20,30 +17,6 @@ SIMPLEITK_IS_WRONG = {
     "odd_geometry_noise": "it stacks slices of two orientations",
     "seg_sr_rt/1.2.777.777.77.7.7777.7777": "it leaves out the dose grid scaling",
 }
-
-
-@pytest.fixture(scope="module")
-def series(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """Image files of every series, by folder and UID."""
-    found: dict[str, list[Path]] = defaultdict(list)
-    unpacked = tmp_path_factory.mktemp("unpacked")
-    for path in sorted(shared_data.rglob("*")):
-        folder = path.relative_to(shared_data).parts[0]
-        if not path.is_file() or folder in {"LICENSES", "malformed", "labelled"} or ".nii" in path.name:
-            continue
-        file = path
-        if path.suffix == ".gz":
-            file = unpacked / folder / path.stem
-            file.parent.mkdir(exist_ok=True)
-            file.write_bytes(gzip.decompress(path.read_bytes()))
-        try:
-            header = read_header(file)
-        except BadInput:
-            continue
-        alone = folder in {"transfer_syntaxes", "enhanced_multiframe", "us", "cxr"}
-        if header.get("Rows"):
-            found[f"{folder}/{path.name if alone else header.get('SeriesInstanceUID')}"].append(file)
-    return found
 
 
 def simpleitk(volume: Volume, paths: list[Path]) -> sitk.Image | None:

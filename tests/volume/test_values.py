@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
-from pydicom.uid import JPEGLSLossless, RLELossless
+from pydicom.uid import JPEGExtended12Bit, JPEGLSLossless, RLELossless
 
 from dicom_node.errors import BadInput, GeometryError
 from dicom_node.phantom import axial_grid, write_series
 from dicom_node.volume import read_volume
 from dicom_node.volume.pixels import read_pixels
 from dicom_node.volume.planes import planes_of
+from tests.peers.process import need
 
 ARRAY = np.random.default_rng(1).integers(0, 2000, (4, 9, 11)).astype(np.int16)
 GRID = axial_grid(ARRAY.shape, (3.0, 0.8, 0.7))
@@ -210,3 +212,30 @@ def test_real_files_that_make_no_volume_say_why(
 ) -> None:
     with pytest.raises(error, match=reason):
         read_volume([shared_data / file])
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_jpeg_extended_with_12_bits_is_what_dcmtk_decodes(tmp_path: Path, bits: int) -> None:
+    highest = (1 << bits) - 1
+    ramp = np.add.outer(np.arange(4) * 100, np.add.outer(np.arange(40) * 9, np.arange(48) * 7)) % highest
+    grid = axial_grid(ramp.shape, (3.0, 0.8, 0.7))
+    values = updated({"PixelRepresentation": 0, "BitsStored": bits, "HighBit": bits - 1})
+    compressed, decoded = [], []
+    for path in write_series(ramp.astype(np.int16), grid, tmp_path / "plain", "MR"):
+        ds = pydicom.dcmread(path)
+        values(ds)
+        ds.save_as(path, enforce_file_format=True)
+        compressed.append(tmp_path / f"extended {path.name}")
+        subprocess.run([need("dcmcjpeg"), "+ee", "+bt", "+q", "95", path, compressed[-1]], check=True)
+        assert pydicom.dcmread(compressed[-1]).file_meta.TransferSyntaxUID == JPEGExtended12Bit
+        decoded.append(tmp_path / f"decoded {path.name}")
+        subprocess.run([need("dcmdjpeg"), compressed[-1], decoded[-1]], check=True)
+    volume, truth = read_volume(compressed), read_volume(decoded)
+    assert np.array_equal(volume.array, truth.array)
+    assert np.corrcoef(volume.array[0].ravel(), ramp[0].ravel())[0, 1] > 0.999  # stretched by dcmcjpeg
+
+    cut = pydicom.dcmread(compressed[0])
+    cut.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xc1 no picture"])
+    cut.save_as(compressed[0], enforce_file_format=True)
+    with pytest.raises(BadInput, match=r"JPEG Extended.*can't be decoded"):
+        read_volume(compressed)
