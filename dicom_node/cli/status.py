@@ -12,6 +12,7 @@ from rich.table import Table
 from dicom_node.cli.common import CONFIG, ConfigOption, console, told
 from dicom_node.node.site import open_site
 from dicom_node.records import Choice
+from dicom_node.web import routes_of, routing
 
 
 def status(
@@ -23,15 +24,12 @@ def status(
         site.ledger.migrate()
         views = site.ledger.views
         console.print(_counts(views.counts()))
-        series = [
-            row
-            | {
-                "why": (row["verdict"] or {}).get("reason", ""),
-                "kind": "own result" if row["own"] else row["modality"],
-            }
-            for row in views.recent_series(rows)
-        ]
-        _show("Series", series, ("series_instance_uid", "kind", "images", "revision", "state", "why"))
+        series = views.recent_series(rows)
+        columns = ("series_instance_uid", "kind", "images", "revision", "state", "why", "routing")
+        _show("Series", [_series(row) for row in series], columns)
+        _show(
+            "Routes", [each for row in series for each in _routes(row)], ("series", "route", "fires", "why")
+        )
         jobs = views.recent_jobs(rows)
         _show("Jobs", jobs, ("id", "pipeline", "route", "state", "attempt", "reason"))
         _show("Forms", list(_forms(jobs)), ("job", "destination", "output", "form", "because"))
@@ -42,6 +40,20 @@ def status(
         )
         _show("Turned away", views.refusals(rows), ("at", "calling_ae_title", "address", "reason", "hint"))
         _show("Same UID, other bytes", views.conflicts(rows), ("at", "sop_instance_uid", "path"))
+
+
+def _series(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A series with its verdict's reason, and with what became of it."""
+    why = (row["verdict"] or {}).get("reason", "")
+    kind = "own result" if row["own"] else row["modality"]
+    return {**row, "why": why, "kind": kind, "routing": routing(row)}
+
+
+def _routes(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What each route made of a series, and why."""
+    for one in routes_of(row):
+        fires = "yes" if one.fires else "no"
+        yield {"series": row["series_instance_uid"], "route": one.route, "fires": fires, "why": one.why}
 
 
 def _forms(jobs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from dicom_node.config.models import RouteConfig
 from dicom_node.config.when import ALWAYS, AllOf, Condition
 from dicom_node.records import SeriesFacts
+from dicom_node.route.brief import brief
 from dicom_node.route.explanation import Explanation, Weighed
 from dicom_node.route.weigh import weigh
+
+OWN = "a result of this node is never routed"
 
 
 def match(facts: SeriesFacts, routes: Iterable[RouteConfig]) -> tuple[Explanation, ...]:
@@ -23,15 +26,18 @@ def match(facts: SeriesFacts, routes: Iterable[RouteConfig]) -> tuple[Explanatio
 def explain(facts: SeriesFacts, route: RouteConfig, also: Condition = ALWAYS) -> Explanation:
     """Explains whether a series meets a route's conditions, and some others with them."""
     if facts.own:
-        return Explanation(route.name, matched=False, reason="a result of this node is never routed")
+        return Explanation(route.name, matched=False, reason=OWN, brief=OWN)
     condition = route.when if also == ALWAYS else AllOf((route.when, also))
     weighed = weigh(condition, facts)
+    told = brief(weighed, matched=weighed.held)
     if weighed.held:
-        return Explanation(route.name, matched=True, reason="every condition holds", weighed=weighed)
+        return Explanation(
+            route.name, matched=True, reason="every condition holds", weighed=weighed, brief=told
+        )
     failed = next(_failed(weighed))
     actual = "absent" if failed.actual is None else failed.actual
     reason = f"{failed.says}: {actual}" if not failed.parts else f"{failed.says} …"
-    return Explanation(route.name, matched=False, reason=reason, weighed=weighed)
+    return Explanation(route.name, matched=False, reason=reason, weighed=weighed, brief=told)
 
 
 def _failed(weighed: Weighed) -> Iterator[Weighed]:

@@ -37,7 +37,8 @@ def weigh(condition: Condition, facts: SeriesFacts) -> Weighed:
     match condition:
         case Term(subject, check):
             values = look_up(subject, facts)
-            return Weighed(says(subject.name, check), _holds(check, values, subject), _shown(values))
+            held = _holds(check, values, subject)
+            return Weighed(says(subject.name, check), held, _shown(values), subject=subject.name)
         case AllOf(conditions):
             parts = tuple(weigh(one, facts) for one in conditions)
             return Weighed("all of" if parts else "always", all(one.held for one in parts), parts=parts)

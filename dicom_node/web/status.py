@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dicom_node import __version__
 from dicom_node.log import without_names
-from dicom_node.records import Choice, DeliveryState, JobState
+from dicom_node.records import Choice, DeliveryState, JobState, SeriesState
 
 LATELY = timedelta(hours=24)
 """How long a refusal, and a result that a destination accepts in no form, ask for somebody."""
@@ -62,6 +62,14 @@ class Check(Line):
     detail: Told = ""
 
 
+class RouteLine(Line):
+    """What a route made of a series."""
+
+    route: str
+    fires: bool
+    why: Told
+
+
 class SeriesLine(Line):
     """A series, and why it is complete or waits."""
 
@@ -75,6 +83,8 @@ class SeriesLine(Line):
     doubtful: bool
     last_image_at: datetime
     why: Told
+    routing: str = Field(description="What became of it, in a few words.")
+    routes: list[RouteLine] = Field(description="Routes of one series; those of several are among the jobs.")
 
 
 class JobLine(Line):
@@ -164,7 +174,26 @@ def read_status(view: StatusView, checks: Callable[[], Iterable[Check]], now: da
 
 def _series(row: Mapping[str, Any]) -> SeriesLine:
     verdict = row["verdict"] or {}
-    return SeriesLine.model_validate({**row, "why": verdict.get("reason", "")})
+    told = {"why": verdict.get("reason", ""), "routing": routing(row), "routes": routes_of(row)}
+    return SeriesLine.model_validate({**row, **told})
+
+
+def routes_of(row: Mapping[str, Any]) -> list[RouteLine]:
+    """What each route of one series made of a series, kept since it was complete; none of an own result."""
+    if row["own"] or row["state"] != SeriesState.COMPLETE:
+        return []
+    kept = row["explanations"] or ()
+    return [RouteLine(route=one["route"], fires=one["matched"], why=one.get("brief", "")) for one in kept]
+
+
+def routing(row: Mapping[str, Any]) -> str:
+    """What became of a series, in a few words."""
+    if row["own"]:
+        return "never routed: it is a result of this node"
+    if row["state"] != SeriesState.COMPLETE:
+        return "routed when it is complete"
+    fired = [one.route for one in routes_of(row) if one.fires]
+    return f"runs {', '.join(fired)}" if fired else "no route of one series is for it"
 
 
 def _job(row: Mapping[str, Any]) -> JobLine:

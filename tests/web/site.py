@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dicom_node.config import RouteConfig
 from dicom_node.ledger import Indexed, Ledger, NewJob
 from dicom_node.records import (
     Choice,
@@ -19,6 +20,7 @@ from dicom_node.records import (
     Result,
     Verdict,
 )
+from dicom_node.route import match
 from dicom_node.web import Check, make_app, serve
 from tests.peers import free_port, wait_until
 from tests.peers.process import listens
@@ -26,6 +28,15 @@ from tests.peers.process import listens
 NAME = "Doe^Jane"
 SERIES = [f"1.2.826.0.1.3680043.10.1{number}" for number in range(4)]
 WHOLE = Verdict(True, "geometry", "released 1.0 s ago with whole geometry: 100 slices of 2.5 mm")
+
+ROUTES = [
+    RouteConfig.model_validate({"name": name, "when": when, "run": "lung", "send": ["pacs"]})
+    for name, when in (
+        ("chest CT", {"Modality": "CT", "images": {"min": 3}}),
+        ("head", {"Modality": "MR"}),
+        ("one of us", {"PatientName": {"contains": "Doe"}}),
+    )
+]
 
 
 def _image(series: str, number: int, at: datetime) -> Instance:
@@ -59,7 +70,9 @@ def busy_ledger(folder: Path, *, trouble: bool) -> Ledger:
         _arrive(ledger, series, 3 + number, now + timedelta(minutes=number))
     for series in SERIES[:3]:
         new = NewJob("chest CT", "lung", {"image": series}, ("pacs", "archive"), 0, {"when": []}, False)
-        ledger.work.complete(series, 1, WHOLE, [new], now)
+        facts = ledger.holdings.facts(series)
+        explained = [one.as_json() for one in match(facts, ROUTES)]
+        ledger.work.complete(series, 1, WHOLE, [new], now, explained)
     for number in range(2):
         job = ledger.work.claim("w0", ["lung"], now)
         assert job is not None

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
+from dicom_node.cli.app import app
 from dicom_node.errors import Transient
 from dicom_node.ledger import Ledger
-from dicom_node.web import Check, make_app, serve
+from dicom_node.web import Check, make_app, routing, serve
 from dicom_node.web.page import ago
 from tests.peers import free_port, wait_until
 from tests.peers.process import listens
@@ -144,6 +146,49 @@ def test_status_as_json_has_what_the_page_has(troubled: str) -> None:
         "pacs": "owed",
         "archive": "refused",
     }
+
+
+def test_each_series_says_why_its_routes_fired_or_did_not(troubled: str) -> None:
+    status = json.loads(fetch(f"{troubled}/status")[1])
+    series = {one["series_instance_uid"]: one for one in status["series"]}
+    assert series[SERIES[3]]["routing"] == "routed when it is complete"
+    assert series[SERIES[3]]["routes"] == []
+    one = series[SERIES[0]]
+    assert one["routing"] == "runs chest CT, one of us"
+    assert [(line["route"], line["fires"], line["why"]) for line in one["routes"]] == [
+        ("chest CT", True, "Modality is CT (found: CT); images is at least 3 (found: 3)"),
+        ("head", False, "Modality is MR (found: CT)"),
+        ("one of us", True, "a condition on PatientName"),
+    ]
+    page = fetch(troubled)[1]
+    assert "✗ head: Modality is MR (found: CT)" in page
+    assert "routed when it is complete" in page
+
+
+@pytest.mark.parametrize(
+    ("own", "state", "matched", "words"),
+    [
+        (True, "complete", False, "never routed: it is a result of this node"),
+        (False, "arriving", True, "routed when it is complete"),
+        (False, "complete", True, "runs chest"),
+        (False, "complete", False, "no route of one series is for it"),
+    ],
+)
+def test_what_became_of_a_series_is_told(own: bool, state: str, matched: bool, words: str) -> None:
+    kept = [{"route": "chest", "matched": matched, "reason": "", "weighed": None}]
+    assert routing({"own": own, "state": state, "explanations": kept}) == words
+
+
+def test_the_status_command_says_it_too(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    busy_ledger(tmp_path / "var", trouble=False).close()
+    (tmp_path / "conf.yaml").write_text("web:\n")
+    command = ["status", "--config", str(tmp_path / "conf.yaml")]
+    shown = CliRunner().invoke(app, command, env={"COLUMNS": "300"})
+    assert shown.exit_code == 0, shown.output
+    assert "images is at least 3 (found: 3)" in shown.output
+    assert "Modality is MR (found: CT)" in shown.output
+    assert NAME not in shown.output
 
 
 class _Links(HTMLParser):
