@@ -63,6 +63,7 @@ class Views:
                 SeriesRow.doubtful,
                 SeriesRow.last_image_at,
                 SeriesRow.verdict,
+                SeriesRow.explanations,
             )
             .order_by(SeriesRow.last_image_at.desc())
             .limit(limit)
