@@ -1,6 +1,7 @@
 """Encapsulated PDF (PS3.3 A.45.1): one page with patient, findings, pictures and provenance.
 
-The page is typeset with ReportLab in its invariant mode, so that the same result is the same bytes.
+The page is typeset with ReportLab in its invariant mode, so that the same result is the same bytes; its font
+(Bitstream Vera, which comes with ReportLab) is embedded, so that it looks the same wherever it is opened.
 """
 
 from __future__ import annotations
@@ -15,18 +16,27 @@ from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader, simpleSplit
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from dicom_node.encode.common import content_time, mark, new_object, reference
 from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
 from dicom_node.encode.lettering import plain
 from dicom_node.encode.panels import chosen_slices, panel, view_of
-from dicom_node.encode.wording import Line, caution, legend
+from dicom_node.encode.wording import Line, caution, fitted, legend, wrapped
 from dicom_node.findings import Finding, Segmentation
 
 _LEFT, _RIGHT = 20 * mm, A4[0] - 20 * mm
 _AMBER = colors.HexColor("#b36b00")
-_SMALL, _TEXT, _TITLE = 8, 11, 18
+_SMALL, _TEXT, _TITLE = 8, 10, 18
+_PLAIN, _BOLD = "Vera", "VeraBd"
+_ROW = 5.5 * mm
+_LOWEST = 95 * mm
+"""Down to which the legend may go, so that a row of slices is left room."""
+for _name in (_PLAIN, _BOLD):
+    pdfmetrics.registerFont(TTFont(_name, f"{_name}.ttf"))
 
 
 def paper(findings: Sequence[Finding], context: EncodeContext) -> EncodedObject:
@@ -100,21 +110,20 @@ def _patient(canvas: Any, ds: Dataset, y: float) -> float:
         left = _LEFT + (index % 2) * 90 * mm
         below = y - (index // 2) * 6 * mm
         _write(canvas, (left, below), name, _SMALL)
-        _write(canvas, (left + 20 * mm, below), value[:40], _TEXT)
+        _write(canvas, (left + 20 * mm, below), value, _TEXT, room=(65 if left == _LEFT else 60) * mm)
     return y - float(24 * mm)
 
 
 def _legend(canvas: Any, lines: Sequence[Line], y: float) -> float:
-    for line in lines:
+    left = _LEFT + 6 * mm
+    pieces = wrapped(lines, lambda words: simpleSplit(plain(words), _PLAIN, _TEXT, _RIGHT - left))
+    for line in fitted(pieces, int((y - _LOWEST) // _ROW)):
         if line.color:
             canvas.setFillColor(colors.Color(*(value / 255 for value in line.color)))
             canvas.rect(_LEFT, y - 0.5 * mm, 3.5 * mm, 3.5 * mm, stroke=0, fill=1)
         canvas.setFillColor(_AMBER if line.doubt else colors.black)
-        for piece in simpleSplit(plain(line.words), "Helvetica", _TEXT, _RIGHT - _LEFT - 6 * mm):
-            _write(canvas, (_LEFT + 6 * mm, y), piece, _TEXT)
-            y -= 6 * mm
-        if y < 60 * mm:
-            break
+        _write(canvas, (left, y), line.words, _TEXT)
+        y -= _ROW
     canvas.setFillColor(colors.black)
     return y - float(4 * mm)
 
@@ -142,12 +151,26 @@ def _foot(canvas: Any, context: EncodeContext) -> None:
     maker = f"{MANUFACTURER} {context.ae_title}, {when}"
     made = f"{algorithm.name} {algorithm.version} ({options or 'no options'}), {maker}"
     canvas.line(_LEFT, 24 * mm, _RIGHT, 24 * mm)
-    _write(canvas, (_LEFT, 20 * mm), made[:130], _SMALL)
+    _write(canvas, (_LEFT, 20 * mm), made, _SMALL)
     if algorithm.source:
-        _write(canvas, (_LEFT, 16 * mm), f"Method: {algorithm.source}"[:130], _SMALL)
+        _write(canvas, (_LEFT, 16 * mm), f"Method: {algorithm.source}", _SMALL)
     _write(canvas, (_LEFT, 12 * mm), "Made by a program and verified by nobody.", _SMALL)
 
 
-def _write(canvas: Any, at: tuple[float, float], words: str, size: int, *, bold: bool = False) -> None:
-    canvas.setFont("Helvetica-Bold" if bold else "Helvetica", size)
-    canvas.drawString(*at, plain(words))
+def _write(
+    canvas: Any,
+    at: tuple[float, float],
+    words: str,
+    size: int,
+    *,
+    bold: bool = False,
+    room: float | None = None,
+) -> None:
+    """One line, cut where there is no more room: to the right margin where nothing else is said."""
+    name = _BOLD if bold else _PLAIN
+    room = room or _RIGHT - at[0]
+    shown = plain(words)
+    while stringWidth(shown, name, size) > room:
+        shown = f"{shown.removesuffix('...')[:-1]}..."
+    canvas.setFont(name, size)
+    canvas.drawString(*at, shown)

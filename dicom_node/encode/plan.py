@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.config import DEFAULT_OUTPUTS
 from dicom_node.encode.dispatch import FORMS
@@ -51,20 +51,25 @@ PLAIN = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a kind of archive or viewer shows; a form that isn't listed is not sent to it."""
+    """What a kind of archive or viewer shows; a form that isn't listed is not sent to it.
+
+    Attributes:
+        inflates: it also opens objects that are deflated as a whole, which not every reader does.
+    """
 
     name: str
     shows: frozenset[str]
+    inflates: bool = False
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
         Profile("generic", ASSUMED),
-        Profile("any", FORMS),
-        Profile("ohif", FORMS - {"pr", "fractional"}),
-        Profile("orthanc", FORMS),
-        Profile("dcm4chee", FORMS - {"fractional"}),
+        Profile("any", FORMS, inflates=True),
+        Profile("ohif", FORMS - {"pr", "fractional"}, inflates=True),
+        Profile("orthanc", FORMS, inflates=True),
+        Profile("dcm4chee", FORMS - {"fractional"}, inflates=True),
         Profile("weasis", FORMS - {"labelmap", "fractional", "pm"}),
         Profile("pictures", frozenset({"sc", "key", "heat"})),
     )
@@ -92,8 +97,9 @@ class Taker:
     note: str = ""
 
     def syntaxes(self, sop_class_uid: str) -> frozenset[str]:
-        """Transfer syntaxes in which it is known to take objects of a SOP class."""
-        return frozenset(syntax for sop_class, syntax in self.accepted or () if sop_class == sop_class_uid)
+        """Transfer syntaxes in which it is known to take objects of a SOP class, and to open them."""
+        taken = frozenset(syntax for sop_class, syntax in self.accepted or () if sop_class == sop_class_uid)
+        return taken if self.profile.inflates else taken - {DeflatedExplicitVRLittleEndian}
 
 
 NOBODY = Taker("", DEFAULT_OUTPUTS, PROFILES["generic"])

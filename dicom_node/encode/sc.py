@@ -26,7 +26,7 @@ from dicom_node.encode.common import (
 from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
 from dicom_node.encode.lettering import AMBER, GREY, WHITE, wrap, write
 from dicom_node.encode.panels import chosen_slices, panel, view_of
-from dicom_node.encode.wording import Line, caution, legend
+from dicom_node.encode.wording import Line, caution, fitted, legend, wrapped
 from dicom_node.findings import Finding, Picture, Segmentation
 
 PAGE = 1024
@@ -78,37 +78,17 @@ def montage(masks: Sequence[Segmentation], lines: Sequence[Line], context: Encod
     draw = ImageDraw.Draw(page)
     write(draw, (_MARGIN, 12), context.title, 38)
     write(draw, (_MARGIN, 58), mark(context), _TEXT, AMBER)
-    words = _fitted(_wrapped(lines))
+    words = fitted(wrapped(lines, lambda one: wrap(one, _TEXT, PAGE - 2 * _MARGIN - 34)), _MOST_LINES)
     footer = len(words) * _LINE + _LINE + 2 * _MARGIN
     _draw_panels(page, masks, context, (_HEADER, PAGE - footer))
     top = PAGE - footer + _MARGIN
-    for index, (line, text) in enumerate(words):
+    for index, line in enumerate(words):
         y = top + index * _LINE
         if line.color:
             draw.rectangle((_MARGIN, y + 4, _MARGIN + 22, y + 26), fill=line.color)
-        write(draw, (_MARGIN + 34, y), text, _TEXT, AMBER if line.doubt else WHITE)
+        write(draw, (_MARGIN + 34, y), line.words, _TEXT, AMBER if line.doubt else WHITE)
     write(draw, (_MARGIN, PAGE - 8), _provenance(context), 24, GREY, "ls")
     return page
-
-
-def _wrapped(lines: Sequence[Line]) -> list[tuple[Line, str]]:
-    """Lines cut to the page's width; only the first piece of a line carries its colour."""
-    pieces = []
-    for line in lines:
-        for index, text in enumerate(wrap(line.words, _TEXT, PAGE - 2 * _MARGIN - 34)):
-            pieces.append((line if index == 0 else Line(text, None, line.doubt), text))
-    return pieces
-
-
-def _fitted(words: list[tuple[Line, str]]) -> list[tuple[Line, str]]:
-    """As many lines as leave room for the slices, every doubt among them; the rest is in the report."""
-    if len(words) <= _MOST_LINES:
-        return words
-    doubts = [one for one in words if one[0].doubt][: _MOST_LINES - 2]
-    values = [one for one in words if not one[0].doubt]
-    kept = values[: _MOST_LINES - 1 - len(doubts)]
-    rest = f"... and {len(values) - len(kept)} more lines: see the report"
-    return [*kept, (Line(rest), rest), *doubts]
 
 
 def _draw_panels(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dicom_node.encode.context import EncodeContext
@@ -70,6 +70,25 @@ def legend(findings: Sequence[Finding]) -> list[Line]:
     ]
     doubts = dict.fromkeys(each.doubt for each in measurements if each.doubt)
     return lines + [Line(f"Caution: {doubt}", doubt=True) for doubt in doubts]
+
+
+def wrapped(lines: Sequence[Line], cut: Callable[[str], Sequence[str]]) -> list[Line]:
+    """Lines cut to a width by `cut`; only the first piece of a line carries its colour."""
+    return [
+        Line(piece, line.color if index == 0 else None, line.doubt)
+        for line in lines
+        for index, piece in enumerate(cut(line.words))
+    ]
+
+
+def fitted(lines: Sequence[Line], most: int) -> list[Line]:
+    """At most so many lines, every doubt among them; the rest is in the report."""
+    if len(lines) <= most:
+        return list(lines)
+    doubts = [line for line in lines if line.doubt][: most - 2]
+    values = [line for line in lines if not line.doubt]
+    kept = values[: most - 1 - len(doubts)]
+    return [*kept, Line(f"... and {len(values) - len(kept)} more lines: see the report"), *doubts]
 
 
 def _evaluation_text(one: Classification | Detection) -> str:

@@ -17,7 +17,7 @@ from pydicom import Dataset
 from dicom_node.encode import EncodedObject, check, encode, to_bytes
 from dicom_node.encode.dispatch import FORMS
 from dicom_node.encode.seg import may_be_label_map
-from dicom_node.encode.wording import legend
+from dicom_node.encode.wording import Line, legend
 from dicom_node.errors import GateRefused, ModelFailed
 from dicom_node.findings import Heatmap, Segmentation
 from tests.encode.cases import Worked, everything
@@ -171,12 +171,13 @@ def test_the_document_names_patient_finding_and_maker(small: Worked, made: dict[
     assert bytes(ds.EncapsulatedDocument).startswith(b"%PDF-")
     words: list[str] = []
     write = paper._write
+    long = [Line(f"A measured value, the {n}th of many", doubt=n == 39) for n in range(40)]
     try:
         paper._write = lambda canvas, at, said, size, **style: (  # type: ignore[assignment]
             words.append(said),
             write(canvas, at, said, size, **style),
         )
-        paper.page(legend(small.findings), small.findings, small.context)
+        paper.page([*legend(small.findings), *long], small.findings, small.context)
     finally:
         paper._write = write
     said = " ".join(words)
@@ -187,6 +188,9 @@ def test_the_document_names_patient_finding_and_maker(small: Worked, made: dict[
         "ct-lung 1.2",
         "threshold=-500",
         "A. Author",
+        "the 0th of many",
+        "more lines: see the report",
+        "the 39th of many",
     ):
         assert part in said
 

@@ -275,6 +275,21 @@ def test_an_object_is_compressed_as_all_of_its_destinations_take_it(small: Worke
     assert (shared.destinations, shared.sop_instance_uid) == (("both", "plain"), alone.sop_instance_uid)
 
 
+def test_only_those_who_open_them_get_deflated_objects(tmp_path: Path) -> None:
+    case = worked(tmp_path, shape=(40, 256, 256))
+    large = [replace(case.mask, array=np.ones((40, 256, 256), np.uint8))]
+    accepted = frozenset((SEG, syntax) for syntax in (ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian))
+    got = {
+        profile: render(large, case.context, [Taker("pacs", ("seg",), PROFILES[profile], accepted)]).objects[
+            0
+        ]
+        for profile in ("generic", "ohif")
+    }
+    assert got["generic"].ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert got["ohif"].ds.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+    assert got["generic"].sop_instance_uid == got["ohif"].sop_instance_uid
+
+
 def test_results_for_nobody_are_made_to_be_kept(small: Worked) -> None:
     rendered = render(small.findings, small.context, [])
     assert {one.kind for one in rendered.objects} == {"seg", "sr", "sc"}

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from dicom_node.deliver.probe import RESULT_SYNTAXES
 from dicom_node.encode import EncodedObject, encode, to_bytes
+from dicom_node.encode.compression import compressed
 from dicom_node.encode.outlines import key_slice
 from dicom_node.findings import Finding, Measurement, Segmentation
 from dicom_node.headers import plain, read_header
@@ -67,7 +69,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     findings: list[Finding] = list(CtLung().run(Case({"image": Input(volume, plain(headers[0]))})))
     context = context_of(headers, volume, outputs=FORMS)
     case = Worked(paths, headers, volume, findings, replace(context, algorithm=CtLung().algorithm))
-    objects = encode(findings, case.context)
+    objects = [compressed(one, RESULT_SYNTAXES) for one in encode(findings, case.context)]
     with (
         Orthanc(folder / "orthanc", options=ORTHANC_OPTIONS) as orthanc,
         pages(orthanc) as address,
@@ -157,11 +159,21 @@ def test_the_picture_is_shown_in_color(shown: Shown) -> None:
 
 
 def test_the_document_is_shown(shown: Shown) -> None:
+    """The browser draws it as a picture, so what is seen is a white page, its colours, and its margins."""
     viewer = shown.open("pdf")
     viewer.page.wait_for_timeout(4000)  # the browser's own PDF viewer draws when it likes
-    viewer.shot(SHOTS / "pdf.png")
-    assert viewer.page.locator("object,embed,iframe").count()
+    picture = viewer.shot(SHOTS / "pdf.png")
     viewer.page.close()
+    pixels = np.asarray(picture).astype(int)
+    white = (pixels > 250).all(axis=-1)
+    columns = np.flatnonzero(white.mean(axis=0) > 0.25)
+    page = pixels[110:780, columns[0] : columns[-1] + 1]
+    assert page.shape[1] > 500, "a page is shown"
+    margin = page[:, -page.shape[1] // 20 :]
+    assert (margin > 250).all(), "nothing runs over the margin"
+    names = {hue(tuple(pixel)) for pixel in page[180:260, 40:100].reshape(-1, 3)}
+    assert names >= set(wanted(shown.case).values()), "each lung has its colour in the legend"
+    assert (page[:200].max(axis=-1) < 90).sum() > 500, "there are words"
 
 
 def test_the_masks_are_those_of_the_pipeline(shown: Shown) -> None:
