@@ -37,7 +37,7 @@ from dicom_node.findings import (
     Text,
 )
 from dicom_node.geometry import Frame, Grid, Volume
-from dicom_node.heat import ClassActivation
+from dicom_node.heat import ClassActivation, Explainer, explainer_of
 from dicom_node.models import (
     check_weights,
     find_folder,
@@ -198,6 +198,7 @@ __all__ = [
     "Code",
     "Detection",
     "EmbeddingIndex",
+    "Explainer",
     "Finding",
     "Frame",
     "GeometryError",
@@ -223,6 +224,7 @@ __all__ = [
     "concept_for",
     "connected_parts",
     "evenly",
+    "explainer_of",
     "find_folder",
     "find_weights",
     "foreign_modality",

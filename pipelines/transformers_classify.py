@@ -13,10 +13,10 @@ from dicom_node.pipeline import (
     ABSENT,
     PRESENT,
     Case,
-    ClassActivation,
     Classification,
     Finding,
     Heatmap,
+    explainer_of,
 )
 from pipelines.transformers_base import ConceptOptions, HubOptions, HubPipeline
 
@@ -31,7 +31,7 @@ class ClassifyOptions(HubOptions):
     kind: Literal["multi-label", "single-label", "as configured"] = "as configured"
     """Whether labels exclude each other; "as configured": what the model's config.json says."""
     heatmap: bool = False
-    """Whether to show where the most probable label was seen (convolutional networks only)."""
+    """Whether to show where the most probable label was seen: Grad-CAM, or a transformer's attention."""
 
 
 class ImageClassifier(HubPipeline):
@@ -46,7 +46,7 @@ class ImageClassifier(HubPipeline):
         """Loads the model, and what its heat maps need."""
         super().load(device)
         if self.options.heatmap:
-            self._activation = ClassActivation(self._model)
+            self._explain = explainer_of(self._model)
 
     def run(self, case: Case) -> Iterable[Finding]:
         """Yields a Classification for each label, and a Heatmap if the site wants one."""
@@ -90,7 +90,7 @@ class ImageClassifier(HubPipeline):
         return Classification(site.concept(label), value, probability, support=support)
 
     def _heatmap(self, case: Case, pixels: object, ks: list[int], number: int) -> Heatmap:
-        maps = self._activation(pixels, number, case.volume.grid.shape[1:])
+        maps = self._explain(pixels, number, case.volume.grid.shape[1:])
         array = np.zeros(case.volume.grid.shape, np.float32)
         array[ks] = maps
         return Heatmap(array, f"Where {self._model.config.id2label[number]} was seen")

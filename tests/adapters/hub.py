@@ -49,6 +49,33 @@ def classifier(folder: Path, labels: tuple[str, ...] = ("nodule", "effusion"), *
     return saved(folder, hf.ResNetForImageClassification(config), image_processor())
 
 
+def vision_transformer(folder: Path) -> Path:
+    """A ViT that has learned, in a moment, to tell pictures with a bright square from dark ones."""
+    torch.manual_seed(0)
+    config = hf.ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=32,
+        patch_size=8,
+        id2label={0: "bright", 1: "dark"},
+        label2id={"bright": 0, "dark": 1},
+    )
+    model = hf.ViTForImageClassification(config).train()
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in range(120):
+        kinds = torch.randint(0, 2, (32,))
+        pixels = 0.05 * torch.randn(32, 3, 32, 32)
+        for picture, kind, place in zip(pixels, kinds, torch.randint(0, 16, (32,)), strict=True):
+            row, column = 8 * (int(place) // 4), 8 * (int(place) % 4)
+            picture[:, row : row + 8, column : column + 8] += 1 - 2 * kind
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(pixels).logits, kinds).backward()
+        optimizer.step()
+    return saved(folder, model.eval(), image_processor())
+
+
 def clip(folder: Path) -> Path:
     torch.manual_seed(0)
     text = {

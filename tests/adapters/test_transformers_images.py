@@ -29,7 +29,7 @@ from pipelines.transformers_base import HubOptions, HubPipeline
 from pipelines.transformers_classify import ImageClassifier, calibrated
 from pipelines.transformers_detect import Detector
 from pipelines.transformers_embed import ImageEmbedder
-from pipelines.transformers_segment import PromptedSegmenter
+from pipelines.transformers_segment import EverythingSegmenter, PromptedSegmenter
 from pipelines.transformers_zero_shot import ZeroShot, present_probability
 from tests.adapters import hub
 from tests.adapters.volumes import AXIAL, case_of, lopsided, seen
@@ -86,6 +86,20 @@ def test_a_heat_map_shows_the_slices_that_were_looked_at(tmp_path: Path, case: C
     assert np.flatnonzero(heat.array.any(axis=(1, 2))).tolist() == [7, 22]
 
 
+def test_a_transformers_heat_map_lies_on_what_it_saw(tmp_path: Path) -> None:
+    folder = str(hub.vision_transformer(tmp_path / "vit"))
+    for row, column in ((8, 16), (24, 0), (0, 8), (16, 24)):
+        array = np.full((32, 32, 1), 127, np.float32)  # x, y, z
+        array[column : column + 8, row : row + 8] = 255
+        shown = case_of(seen(array, np.eye(4), *AXIAL), "CT", WindowCenter=128, WindowWidth=256)
+        findings = run(ImageClassifier, shown, model=folder, heatmap=True)
+        found = probabilities(findings)
+        assert max(found, key=found.__getitem__) == "bright"
+        [heat] = [f for f in findings if isinstance(f, Heatmap)]
+        _, y, x = np.unravel_index(heat.array.argmax(), heat.array.shape)
+        assert (y // 8 * 8, x // 8 * 8) == (row, column)
+
+
 def test_zero_shot_compares_the_sites_words(tmp_path: Path, case: Case) -> None:
     folder = str(hub.clip(tmp_path / "clip"))
     prompts = {"nodule": {"present": ["a nodule"], "absent": ["no nodule"], "code": NODULE}}
@@ -125,6 +139,23 @@ def test_prompts_in_millimetres_give_masks_where_they_lie(tmp_path: Path, case: 
     assert len([f for f in findings if isinstance(f, Measurement)]) == 2
     far = run(PromptedSegmenter, case, model=folder, structures={"tumor": {"point": (9999, 0, 0)}})
     assert isinstance(far[0], NotApplicable)
+
+
+def test_everything_that_stands_out_becomes_a_region(tmp_path: Path, case: Case) -> None:
+    folder = str(hub.sam(tmp_path / "sam"))
+    dense: dict[str, Any] = {"least_score": 0, "least_mm2": 0, "most_share": 1, "points": 4, "at_once": 5}
+    findings = run(EverythingSegmenter, case, model=folder, slices=2, **dense, mask_threshold=-100, most=3)
+    masks = findings[0]
+    assert isinstance(masks, Segmentation)
+    assert np.flatnonzero(masks.array.any(axis=(1, 2))).tolist() == [7, 22]
+    assert [each.label for each in masks.segments] == [f"region {n + 1}" for n in range(len(masks.segments))]
+    volumes = {f.segment: f.value for f in findings if isinstance(f, Measurement)}
+    for number, segment in enumerate(masks.segments, start=1):
+        assert volumes[segment.label] == pytest.approx(np.count_nonzero(masks.mask(number)) * 8e-3)
+    # Where every point of the grid gives the same mask, one stands for all.
+    assert len(masks.segments) == 2
+    [nothing] = run(EverythingSegmenter, case, model=folder, **dense | {"least_score": 1})
+    assert isinstance(nothing, NotApplicable)
 
 
 def test_the_series_most_alike_is_named(tmp_path: Path, case: Case) -> None:
