@@ -185,6 +185,8 @@ class Evidence:
         promised: the proof that this sender has given for its past series and not yet for this one
             ("commitment", "mpps", "count"); empty where it gives none reliably.
         reopened: late images came after an earlier verdict.
+        listening_since: when this node was last started: what was sent while it was away could not come,
+            and no silence before counts. None: it always listened.
     """
 
     series_instance_uid: str
@@ -200,6 +202,7 @@ class Evidence:
     pauses: tuple[float, ...] = ()
     reopened: bool = False
     promised: str = ""
+    listening_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,13 +43,16 @@ class _Waiting:
         self.policy = policy
         self._now = now
         self._last_image_at = evidence.last_image_at
+        self._listening_since = evidence.listening_since
 
     def since(self, moment: datetime) -> float:
-        """Seconds since a moment.
+        """Seconds since a moment, or since this node has listened again.
 
         A moment in the future was noted before the clock was set back: within the ceiling it counts as
         now, so that waiting ends once the clock has caught up; beyond, as long past, so that it ends at all.
         """
+        if self._listening_since is not None and moment < self._listening_since <= self._now:
+            moment = self._listening_since
         seconds = (self._now - moment).total_seconds()
         if seconds >= 0:
             return seconds

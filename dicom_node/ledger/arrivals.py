@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from dicom_node.ledger.database import Database
+from dicom_node.ledger.pieces import arriving_from, brought, last_signs, recount, series_of
+from dicom_node.ledger.proofs import chunks, note_commitment, note_step, upsert
 from dicom_node.ledger.tables import (
     AssociationRow,
-    CommitmentRow,
     ConflictRow,
     InstanceRow,
     JobInputRow,
     JobRow,
     JournalRow,
-    PerformedStepRow,
     RefusalRow,
     ResultRow,
     SeriesRow,
@@ -35,8 +35,6 @@ from dicom_node.records import (
 
 LAST = 2**31 - 1
 """The number of an image that has none: past all others."""
-_CHUNK = 500
-"""Keys in one IN (…): below SQLite's and PostgreSQL's limits on parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +76,7 @@ class Arrivals:
         """Which (series, SOP instance) pairs are in the ledger."""
         found: set[tuple[str, str]] = set()
         with self._db.read() as conn:
-            for start in range(0, len(instances), _CHUNK):
-                uids = [sop for _series, sop in instances[start : start + _CHUNK]]
+            for uids in chunks(sop for _series, sop in instances):
                 rows = conn.execute(
                     select(InstanceRow.series_instance_uid, InstanceRow.sop_instance_uid).where(
                         InstanceRow.sop_instance_uid.in_(uids)
@@ -120,9 +117,10 @@ class Arrivals:
             touched = self._stored(conn, [e for e in events if e.happening == "stored"], indexed, now)
             for event in events:
                 touched |= _WRITERS.get(event.happening, _nothing)(conn, event, journal)
+            recount(conn, _series_with(events, "duplicate"))
             _look_again(conn, touched)
             if journal is not None:
-                _upsert(conn, JournalRow, {"name": journal[0]}, {"offset": journal[1]})
+                upsert(conn, JournalRow, {"name": journal[0]}, {"offset": journal[1]})
         return touched
 
     def _stored(
@@ -143,24 +141,25 @@ class Arrivals:
             ]
             if new:
                 conn.execute(insert(InstanceRow), [_instance_row(image) for image in new])
+                brought(conn, series_instance_uid, [image.instance for image in new])
                 _note_series(conn, series_instance_uid, new, now)
                 touched.add(series_instance_uid)
         return touched
 
-    def abort_orphans(self, journal: str, ended_at: datetime) -> set[str]:
-        """Marks associations that a dead receiver left open as aborted; gives their series."""
+    def abort_orphans(self, journal: str) -> set[str]:
+        """Marks associations that a dead receiver left open as aborted; gives their series.
+
+        They ended with their last sign of life: what their senders sent since came later.
+        """
         with self._db.write() as conn:
-            ids = list(
+            ended = last_signs(conn, journal)
+            for identity, at in ended.items():
                 conn.execute(
                     update(AssociationRow)
-                    .where(
-                        AssociationRow.journal == journal, AssociationRow.outcome == AssociationOutcome.OPEN
-                    )
-                    .values(outcome=AssociationOutcome.ABORTED, ended_at=ended_at)
-                    .returning(AssociationRow.id)
-                ).scalars()
-            )
-            touched = _series_of(conn, ids)
+                    .where(AssociationRow.id == identity)
+                    .values(outcome=AssociationOutcome.ABORTED, ended_at=at)
+                )
+            touched = series_of(conn, list(ended))
             _look_again(conn, touched)
         return touched
 
@@ -185,12 +184,12 @@ def _instance_row(image: Indexed) -> dict[str, Any]:
 def _held(conn: Connection, series_instance_uid: str, sop_instance_uids: Sequence[str]) -> set[str]:
     """Which of these images the ledger has."""
     found: set[str] = set()
-    for start in range(0, len(sop_instance_uids), _CHUNK):
+    for some in chunks(sop_instance_uids):
         found.update(
             conn.execute(
                 select(InstanceRow.sop_instance_uid).where(
                     InstanceRow.series_instance_uid == series_instance_uid,
-                    InstanceRow.sop_instance_uid.in_(sop_instance_uids[start : start + _CHUNK]),
+                    InstanceRow.sop_instance_uid.in_(some),
                 )
             ).scalars()
         )
@@ -260,34 +259,18 @@ def _is_result(conn: Connection, series_instance_uid: str) -> bool:
     return found.first() is not None
 
 
-def _series_of(conn: Connection, association_ids: Sequence[str]) -> set[str]:
-    """Series that these associations brought images of."""
-    return set(
-        conn.execute(
-            select(InstanceRow.series_instance_uid)
-            .where(InstanceRow.association_id.in_(association_ids))
-            .distinct()
-        ).scalars()
-    )
+def _series_with(events: Iterable[ReceiverEvent], happening: str) -> set[str]:
+    """Series of the images to which this happened."""
+    found = (one.instance for one in events if one.happening == happening)
+    return {image.series_instance_uid for image in found if image is not None}
 
 
 def _look_again(conn: Connection, series: Iterable[str]) -> None:
     """These series are due at once."""
-    uids = list(series)
-    for start in range(0, len(uids), _CHUNK):
+    for uids in chunks(series):
         conn.execute(
-            update(SeriesRow)
-            .where(SeriesRow.series_instance_uid.in_(uids[start : start + _CHUNK]))
-            .values(look_again_at=None)
+            update(SeriesRow).where(SeriesRow.series_instance_uid.in_(uids)).values(look_again_at=None)
         )
-
-
-def _upsert(conn: Connection, entity: type[Any], key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Updates the row with this key, or inserts it; one coordinator writes, so no race is to be won."""
-    table: Table = entity.__table__
-    where = [table.c[name] == value for name, value in key.items()]
-    if conn.execute(update(table).where(*where).values(**values)).rowcount == 0:
-        conn.execute(insert(table).values(**key, **values))
 
 
 def _opened(conn: Connection, event: ReceiverEvent, journal: tuple[str, int] | None) -> set[str]:
@@ -302,14 +285,17 @@ def _association(conn: Connection, assoc: Association | None, journal: tuple[str
     values = asdict(assoc)
     del values["instances"]
     key = {"id": values.pop("id")}
-    _upsert(conn, AssociationRow, key, values | {"journal": journal[0] if journal else ""})
+    upsert(conn, AssociationRow, key, values | {"journal": journal[0] if journal else ""})
     return set()
 
 
 def _closed(conn: Connection, event: ReceiverEvent, journal: tuple[str, int] | None) -> set[str]:
-    """An association ended: its series may now be complete."""
+    """An association ended: its series may now be complete, and others that waited for its sender."""
     _association(conn, event.association, journal)
-    return _series_of(conn, [event.association.id]) if event.association else set()
+    if event.association is None:
+        return set()
+    waiting = arriving_from(conn, event.association.calling_ae_title)
+    return waiting | series_of(conn, [event.association.id])
 
 
 def _duplicate(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
@@ -350,36 +336,13 @@ def _refused(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] |
 
 
 def _commitment(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
-    """A sender asked whether we hold these; their series may now be complete."""
-    if (request := event.commitment) is None:
-        return set()
-    uids = list(request.sop_instance_uids)
-    values = {"calling_ae_title": request.calling_ae_title, "at": request.at, "sop_instance_uids": uids}
-    _upsert(conn, CommitmentRow, {"transaction_uid": request.transaction_uid}, values)
-    touched: set[str] = set()
-    for start in range(0, len(uids), _CHUNK):
-        touched.update(
-            conn.execute(
-                select(InstanceRow.series_instance_uid)
-                .where(InstanceRow.sop_instance_uid.in_(uids[start : start + _CHUNK]))
-                .distinct()
-            ).scalars()
-        )
-    return touched
+    """A sender asked whether we hold these."""
+    return note_commitment(conn, event.commitment) if event.commitment else set()
 
 
 def _mpps(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
-    """A modality reported on its step; the series that it lists may now be complete."""
-    if (step := event.step) is None:
-        return set()
-    values = {
-        "calling_ae_title": step.calling_ae_title,
-        "at": step.at,
-        "status": step.status,
-        "series": {uid: list(images) for uid, images in step.series.items()},
-    }
-    _upsert(conn, PerformedStepRow, {"mpps_instance_uid": step.mpps_instance_uid}, values)
-    return set(step.series)
+    """A modality reported on its step."""
+    return note_step(conn, event.step) if event.step else set()
 
 
 def _nothing(_conn: Connection, _event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:

@@ -7,21 +7,23 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, insert, or_, select, update
+from sqlalchemy import exists, func, insert, or_, select, update
 
+from dicom_node.headers import instance_number
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.habits import past, pauses, promised
+from dicom_node.ledger.pieces import arriving_from, associations_of, sender_open
+from dicom_node.ledger.proofs import counts_of, is_committed, is_performed
 from dicom_node.ledger.tables import (
     AssociationRow,
-    CommitmentRow,
     InstanceRow,
-    PerformedStepRow,
+    PieceRow,
     SeriesRow,
     SourceCountRow,
+    StudyWaitRow,
 )
 from dicom_node.records import (
     AssociationEvidence,
-    AssociationOutcome,
     SeriesFacts,
     SeriesState,
     SourceCount,
@@ -70,10 +72,18 @@ class Holdings:
                         SeriesRow.state == SeriesState.ARRIVING,
                         or_(SeriesRow.look_again_at.is_(None), SeriesRow.look_again_at <= now),
                     )
-                    .order_by(SeriesRow.look_again_at)
+                    .order_by(SeriesRow.look_again_at.nulls_first())
                     .limit(limit)
                 ).scalars()
             )
+
+    def next_due(self) -> datetime | None:
+        """When an arriving series, or a study, is to be looked at though nothing comes; None: never."""
+        series = select(func.min(SeriesRow.look_again_at)).where(SeriesRow.state == SeriesState.ARRIVING)
+        study = select(func.min(StudyWaitRow.look_again_at))
+        with self._db.read() as conn:
+            moments = [conn.execute(query).scalar() for query in (series, study)]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def held(self, series_instance_uid: str) -> Held | None:
         """All that the ledger knows of a series' arrival; None where it knows no such series."""
@@ -89,7 +99,7 @@ class Holdings:
                 )
             ).all()
             uids = {row.sop_instance_uid for row in images}
-            associations = _associations(conn, series_instance_uid)
+            associations = associations_of(conn, series_instance_uid)
             senders = {one.calling_ae_title for one in associations}
             before = past(conn, senders, series_instance_uid)
             return Held(
@@ -99,10 +109,10 @@ class Holdings:
                 last_image_at=series.last_image_at,
                 fields=tuple(row.fields for row in images),
                 associations=associations,
-                sender_open=_sender_open(conn, senders),
-                committed=_committed(conn, uids, series.first_image_at),
-                performed=_performed(conn, series_instance_uid, uids),
-                counts=_counts(conn, series_instance_uid),
+                sender_open=sender_open(conn, senders),
+                committed=is_committed(conn, uids, series.first_image_at),
+                performed=is_performed(conn, series_instance_uid, uids),
+                counts=counts_of(conn, series_instance_uid),
                 pauses=pauses(before),
                 promised=promised(conn, senders, before),
             )
@@ -117,8 +127,8 @@ class Holdings:
             SourceCountRow.series_instance_uid == SeriesRow.series_instance_uid, SourceCountRow.at >= before
         )
         brought = exists().where(
-            InstanceRow.series_instance_uid == SeriesRow.series_instance_uid,
-            InstanceRow.association_id == AssociationRow.id,
+            PieceRow.series_instance_uid == SeriesRow.series_instance_uid,
+            PieceRow.association_id == AssociationRow.id,
             AssociationRow.calling_ae_title == calling_ae_title,
         )
         with self._db.read() as conn:
@@ -147,8 +157,8 @@ class Holdings:
             )
             senders = conn.execute(
                 select(AssociationRow.calling_ae_title)
-                .join(InstanceRow, InstanceRow.association_id == AssociationRow.id)
-                .where(InstanceRow.series_instance_uid == series_instance_uid)
+                .join(PieceRow, PieceRow.association_id == AssociationRow.id)
+                .where(PieceRow.series_instance_uid == series_instance_uid)
                 .distinct()
             ).scalars()
             return SeriesFacts(
@@ -180,6 +190,12 @@ class Holdings:
                     .values(look_again_at=None)
                 )
 
+    def look_again(self, calling_ae_title: str) -> None:
+        """Series that arrive from a sender are to be judged at once."""
+        with self._db.write() as conn:
+            theirs = SeriesRow.series_instance_uid.in_(arriving_from(conn, calling_ae_title))
+            conn.execute(update(SeriesRow).where(theirs).values(look_again_at=None))
+
     def fields(self, series_instance_uid: str) -> list[Mapping[str, Any]]:
         """`headers.slice_fields` of each instance of a series."""
         with self._db.read() as conn:
@@ -201,15 +217,11 @@ class Holdings:
             return [(uid, at) for uid, at in rows if at is not None]
 
     def paths(self, series_instance_uid: str) -> list[str]:
-        """Paths, relative to the spool, of a series' instances whose headers could be read."""
+        """Paths, relative to the spool, of instances whose headers could be read, by InstanceNumber."""
+        readable = (InstanceRow.series_instance_uid == series_instance_uid) & InstanceRow.fault.is_(None)
         with self._db.read() as conn:
-            return list(
-                conn.execute(
-                    select(InstanceRow.path).where(
-                        InstanceRow.series_instance_uid == series_instance_uid, InstanceRow.fault.is_(None)
-                    )
-                ).scalars()
-            )
+            rows = conn.execute(select(InstanceRow.path, InstanceRow.fields).where(readable)).all()
+            return [path for path, fields in sorted(rows, key=lambda row: instance_number(row.fields))]
 
     def wait_until(self, series_instance_uid: str, verdict: Verdict) -> None:
         """Notes a verdict that is not yet one."""
@@ -240,78 +252,3 @@ def verdict_of(plain: Mapping[str, Any] | None) -> Verdict | None:
         return None
     at = plain["look_again_at"]
     return Verdict(**{**plain, "look_again_at": datetime.fromisoformat(at) if at else None})
-
-
-def _counts(conn: Connection, series_instance_uid: str) -> tuple[SourceCount, ...]:
-    """What sources said of the series, oldest first."""
-    rows = conn.execute(
-        select(SourceCountRow.at, SourceCountRow.peer, SourceCountRow.instances)
-        .where(SourceCountRow.series_instance_uid == series_instance_uid)
-        .order_by(SourceCountRow.id)
-    )
-    return tuple(SourceCount(*row) for row in rows)
-
-
-def _associations(conn: Connection, series_instance_uid: str) -> tuple[AssociationEvidence, ...]:
-    """Each association that brought images of the series, by its start."""
-    rows = conn.execute(
-        select(
-            AssociationRow.id,
-            AssociationRow.calling_ae_title,
-            AssociationRow.started_at,
-            AssociationRow.ended_at,
-            AssociationRow.outcome,
-            func.count().label("images"),
-            func.max(InstanceRow.received_at).label("last_image_at"),
-        )
-        .join(InstanceRow, InstanceRow.association_id == AssociationRow.id)
-        .where(InstanceRow.series_instance_uid == series_instance_uid)
-        .group_by(AssociationRow.id)
-        .order_by(AssociationRow.started_at)
-    )
-    return tuple(
-        AssociationEvidence(
-            association_id=row.id,
-            calling_ae_title=row.calling_ae_title,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-            outcome=AssociationOutcome(row.outcome),
-            images=row.images,
-            last_image_at=row.last_image_at,
-        )
-        for row in rows
-    )
-
-
-def _sender_open(conn: Connection, calling_ae_titles: set[str]) -> bool:
-    """Any of these senders has an association open."""
-    found = conn.execute(
-        select(AssociationRow.id)
-        .where(
-            AssociationRow.outcome == AssociationOutcome.OPEN,
-            AssociationRow.calling_ae_title.in_(calling_ae_titles),
-        )
-        .limit(1)
-    )
-    return found.first() is not None
-
-
-def _committed(conn: Connection, held: set[str], since: datetime) -> bool:
-    """One sender's commitment requests since the first image list every image that is held of the series."""
-    listed: dict[str, set[str]] = {}
-    rows = conn.execute(
-        select(CommitmentRow.calling_ae_title, CommitmentRow.sop_instance_uids).where(
-            CommitmentRow.at >= since
-        )
-    )
-    for row in rows:
-        listed.setdefault(row.calling_ae_title, set()).update(row.sop_instance_uids)
-    return any(held <= uids for uids in listed.values())
-
-
-def _performed(conn: Connection, series_instance_uid: str, held: set[str]) -> bool:
-    """A completed procedure step references the series, and exactly what it references is held."""
-    rows = conn.execute(select(PerformedStepRow.series).where(PerformedStepRow.status == "COMPLETED"))
-    return any(
-        set(row.series[series_instance_uid]) == held for row in rows if series_instance_uid in row.series
-    )

@@ -7,24 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from dicom_node.ledger.tables import (
-    AssociationRow,
-    CommitmentRow,
-    InstanceRow,
-    PerformedStepRow,
-    SeriesRow,
-    SourceCountRow,
-)
+from dicom_node.ledger.proofs import committed_since, counted_among, performed_among
+from dicom_node.ledger.tables import AssociationRow, PieceRow, SeriesRow
 from dicom_node.records import AssociationOutcome, SeriesState
 
 ASSOCIATIONS = 200
 """How many of a sender's latest associations are its recent past."""
 RELIABLE = 5
 """A sender that proved each of at least this many past series complete is relied upon to do so again."""
-REQUESTS = 200
-"""How many of its latest commitment requests and procedure steps are looked at."""
+LATEST = 20
+"""How many of its latest series are looked at for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +48,16 @@ def past(conn: Connection, calling_ae_titles: set[str], but: str) -> list[list[P
     )
     rows = conn.execute(
         select(
-            InstanceRow.series_instance_uid,
-            func.min(InstanceRow.received_at).label("first_at"),
+            PieceRow.series_instance_uid,
+            PieceRow.first_at,
             latest.c.ended_at,
             latest.c.outcome,
-            func.min(InstanceRow.sop_instance_uid),
+            PieceRow.sop_instance_uid,
         )
-        .join(latest, latest.c.id == InstanceRow.association_id)
-        .join(SeriesRow, SeriesRow.series_instance_uid == InstanceRow.series_instance_uid)
-        .where(SeriesRow.state == SeriesState.COMPLETE, InstanceRow.series_instance_uid != but)
-        .group_by(InstanceRow.series_instance_uid, latest.c.id, latest.c.ended_at, latest.c.outcome)
-        .order_by(InstanceRow.series_instance_uid, func.min(InstanceRow.received_at))
+        .join(latest, latest.c.id == PieceRow.association_id)
+        .join(SeriesRow, SeriesRow.series_instance_uid == PieceRow.series_instance_uid)
+        .where(SeriesRow.state == SeriesState.COMPLETE, PieceRow.series_instance_uid != but)
+        .order_by(PieceRow.series_instance_uid, PieceRow.first_at)
     )
     pieces = [Piece(*row) for row in rows]
     return [list(group) for _series, group in groupby(pieces, key=lambda one: one.series_instance_uid)]
@@ -87,38 +80,15 @@ def _gaps(pieces: Sequence[Piece]) -> Iterator[float]:
 
 
 def promised(conn: Connection, calling_ae_titles: set[str], series: Sequence[Sequence[Piece]]) -> str:
-    """The proof that these senders gave for every past series; empty: none, or too little past."""
+    """The proof that these senders gave for each of their latest series; empty: none, or too little past."""
     if len(series) < RELIABLE:
         return ""
-    committed = _committed(conn, calling_ae_titles)
-    if all(any(piece.sop_instance_uid in committed for piece in pieces) for pieces in series):
+    latest = sorted(series, key=lambda pieces: pieces[-1].first_at)[-LATEST:]
+    since = min(pieces[0].first_at for pieces in latest)
+    committed = committed_since(conn, calling_ae_titles, since)
+    if all(any(piece.sop_instance_uid in committed for piece in pieces) for pieces in latest):
         return "commitment"
-    uids = {pieces[0].series_instance_uid for pieces in series}
-    if uids <= _performed(conn, calling_ae_titles):
+    uids = [pieces[0].series_instance_uid for pieces in latest]
+    if performed_among(conn, calling_ae_titles, uids).issuperset(uids):
         return "mpps"
-    counted = select(SourceCountRow.series_instance_uid).where(SourceCountRow.series_instance_uid.in_(uids))
-    return "count" if uids <= set(conn.execute(counted).scalars()) else ""
-
-
-def _committed(conn: Connection, calling_ae_titles: set[str]) -> set[str]:
-    """SOP Instance UIDs of these senders' latest commitment requests."""
-    rows = conn.execute(
-        select(CommitmentRow.sop_instance_uids)
-        .where(CommitmentRow.calling_ae_title.in_(calling_ae_titles))
-        .order_by(CommitmentRow.at.desc())
-        .limit(REQUESTS)
-    )
-    return {uid for row in rows for uid in row.sop_instance_uids}
-
-
-def _performed(conn: Connection, calling_ae_titles: set[str]) -> set[str]:
-    """Series Instance UIDs of these senders' latest completed procedure steps."""
-    rows = conn.execute(
-        select(PerformedStepRow.series)
-        .where(
-            PerformedStepRow.calling_ae_title.in_(calling_ae_titles), PerformedStepRow.status == "COMPLETED"
-        )
-        .order_by(PerformedStepRow.at.desc())
-        .limit(REQUESTS)
-    )
-    return {uid for row in rows for uid in row.series}
+    return "count" if counted_among(conn, uids).issuperset(uids) else ""

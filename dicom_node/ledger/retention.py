@@ -12,11 +12,15 @@ from dicom_node.ledger.database import Database
 from dicom_node.ledger.tables import (
     AssociationRow,
     ChangeRow,
+    CommitmentRow,
     ConflictRow,
     DeliveryRow,
     InstanceRow,
     JobInputRow,
     JobRow,
+    PerformedSeriesRow,
+    PerformedStepRow,
+    PieceRow,
     RefusalRow,
     ResultRow,
     SeriesRow,
@@ -69,11 +73,12 @@ class Retention:
             conn.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
             conn.execute(delete(ConflictRow).where(ConflictRow.series_instance_uid.in_(uids)))
             conn.execute(delete(InstanceRow).where(InstanceRow.series_instance_uid.in_(uids)))
+            conn.execute(delete(PieceRow).where(PieceRow.series_instance_uid.in_(uids)))
             conn.execute(delete(SourceCountRow).where(SourceCountRow.series_instance_uid.in_(uids)))
             conn.execute(delete(SeriesRow).where(SeriesRow.series_instance_uid.in_(uids)))
 
     def forget_history(self, before: datetime) -> list[str]:
-        """Removes changes, refusals, and associations without images that are older than a moment.
+        """Removes what happened before a moment: changes, refusals, requests, associations without images.
 
         Returns:
             Paths of the refused objects that were kept aside, for their files to be removed.
@@ -84,9 +89,13 @@ class Retention:
                 delete(AssociationRow).where(
                     AssociationRow.ended_at < before,
                     AssociationRow.outcome != AssociationOutcome.OPEN,
-                    ~exists().where(InstanceRow.association_id == AssociationRow.id),
+                    ~exists().where(PieceRow.association_id == AssociationRow.id),
                 )
             )
+            old = select(PerformedStepRow.mpps_instance_uid).where(PerformedStepRow.at < before)
+            conn.execute(delete(PerformedSeriesRow).where(PerformedSeriesRow.mpps_instance_uid.in_(old)))
+            conn.execute(delete(PerformedStepRow).where(PerformedStepRow.at < before))
+            conn.execute(delete(CommitmentRow).where(CommitmentRow.at < before))
             gone = delete(RefusalRow).where(RefusalRow.at < before).returning(RefusalRow.path)
             return [path for path in conn.execute(gone).scalars() if path]
 

@@ -125,12 +125,25 @@ class InstanceRow(Base):
     path: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[str] = mapped_column(String(128))
-    association_id: Mapped[str] = mapped_column(String(64), index=True)
+    association_id: Mapped[str] = mapped_column(String(64))
     received_at: Mapped[datetime]
     duplicates: Mapped[int] = mapped_column(Integer, default=0)
     fault: Mapped[str | None] = mapped_column(Text)
     """Why its header could not be read; None where it could."""
     fields: Mapped[dict[str, Any]]
+
+
+class PieceRow(Base):
+    """What one association brought of one series: the images of both, counted."""
+
+    __tablename__ = "pieces"
+    series_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    association_id: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+    images: Mapped[int] = mapped_column(Integer)
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    sop_instance_uid: Mapped[str] = mapped_column(UID)
+    """One of the images."""
 
 
 class ConflictRow(Base):
@@ -166,8 +179,10 @@ class CommitmentRow(Base):
     __tablename__ = "commitments"
     transaction_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     calling_ae_title: Mapped[str] = mapped_column(AE)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
     sop_instance_uids: Mapped[list[str]]
+
+    __table_args__ = (Index("ix_commitments_sender", "calling_ae_title", "at"),)
 
 
 class PerformedStepRow(Base):
@@ -176,9 +191,19 @@ class PerformedStepRow(Base):
     __tablename__ = "performed_steps"
     mpps_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     calling_ae_title: Mapped[str] = mapped_column(AE)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
     status: Mapped[str] = mapped_column(String(16))
-    series: Mapped[dict[str, Any]]
+
+
+class PerformedSeriesRow(Base):
+    """One series that a procedure step lists, with its images."""
+
+    __tablename__ = "performed_series"
+    mpps_instance_uid: Mapped[str] = mapped_column(
+        ForeignKey("performed_steps.mpps_instance_uid"), primary_key=True
+    )
+    series_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True, index=True)
+    sop_instance_uids: Mapped[list[str]]
 
 
 class SourceCountRow(Base):

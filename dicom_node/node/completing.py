@@ -13,6 +13,7 @@ from dicom_node.complete import judge
 from dicom_node.config import Config
 from dicom_node.errors import Transient
 from dicom_node.ledger import Held, NewJob
+from dicom_node.node.counting import Sources
 from dicom_node.node.site import Site
 from dicom_node.records import Evidence, SeriesFacts, Verdict
 from dicom_node.route import (
@@ -32,11 +33,17 @@ log = structlog.get_logger()
 AFTER_A_FAULT = timedelta(minutes=1)
 
 
-def sweep(site: Site) -> None:
-    """Judges every arriving series, and every waiting study, that is due."""
+def sweep(site: Site, sources: Sources, since: datetime) -> None:
+    """Judges every arriving series, and every waiting study, that is due.
+
+    Args:
+        site: whose series.
+        sources: who is asked for counts.
+        since: when this life of the node began.
+    """
     for series_instance_uid in site.ledger.holdings.due(datetime.now(UTC)):
         try:
-            _look_at(site, series_instance_uid)
+            _look_at(site, series_instance_uid, sources, since)
         except Transient:
             raise
         except Exception as fault:  # one series' fault must not keep the others waiting
@@ -49,21 +56,25 @@ def sweep(site: Site) -> None:
         look_at_study(site, study_instance_uid, datetime.now(UTC))
 
 
-def _look_at(site: Site, series_instance_uid: str) -> None:
+def _look_at(site: Site, series_instance_uid: str, sources: Sources, since: datetime) -> None:
     """Judges one series."""
     held = site.ledger.holdings.held(series_instance_uid)
     if held is None:
         return
     now = datetime.now(UTC)
-    verdict = judge(evidence(held), site.config.complete, now)
+    verdict = judge(evidence(held, sources, since), site.config.complete, now)
     if verdict.complete:
         complete(site, held, verdict, now)
     else:
         site.ledger.holdings.wait_until(series_instance_uid, verdict)
 
 
-def evidence(held: Held) -> Evidence:
-    """What the ledger holds of a series, as evidence of its completeness."""
+def evidence(held: Held, sources: Sources, since: datetime) -> Evidence:
+    """What the ledger holds of a series, as evidence of its completeness.
+
+    A source that is asked for counts, and answers, will give one.
+    """
+    asked = sources.answer({one.calling_ae_title for one in held.associations})
     return Evidence(
         series_instance_uid=held.series_instance_uid,
         instances=len(held.fields),
@@ -76,7 +87,8 @@ def evidence(held: Held) -> Evidence:
         performed=held.performed,
         counts=held.counts,
         pauses=held.pauses,
-        promised=held.promised,
+        promised=held.promised or ("count" if asked else ""),
+        listening_since=since,
         reopened=held.revision > 1,
     )
 

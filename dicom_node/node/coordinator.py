@@ -6,6 +6,7 @@ import fcntl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import structlog
 
 from dicom_node.errors import Permanent, Transient
 from dicom_node.node.completing import sweep
-from dicom_node.node.counting import count_at
+from dicom_node.node.counting import Sources
 from dicom_node.node.delivering import deliver_due
 from dicom_node.node.folders import run_folder
 from dicom_node.node.housekeeping import keep_house
@@ -38,17 +39,17 @@ REJECT_SECONDS = 5.0
 def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> None:
     """Runs until `stop` is set. Raises Permanent where another coordinator runs on the same folder."""
     folder = run_folder(site.config)
+    since, sources = datetime.now(UTC), Sources(site)
     with _alone(folder / "coordinator.lock"):
         _recover(site, folder / "stopped-in-order")
-        ticker = _ticker(site)
+        ticker = _ticker(site, sources)
         ticker.start()
         page = threading.Thread(target=serve_status, args=(site, stop), name="status page")
         page.start()
         ready.set()
         try:
             while not stop.is_set():
-                _round(site)
-                site.spool.wait(LOOK_SECONDS)
+                site.spool.wait(_round(site, sources, since))
         finally:
             ticker.stop()
             page.join()
@@ -56,15 +57,22 @@ def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> Non
         (folder / "stopped-in-order").touch()
 
 
-def _round(site: Site) -> None:
-    """What arrived, and what that completes. A database that is away is tried again in the next round."""
+def _round(site: Site, sources: Sources, since: datetime) -> float:
+    """What arrived, and what that completes; gives the seconds until the next look.
+
+    A database that is away is tried again in the next round.
+    """
     try:
         read_journals(site)
-        sweep(site)
+        sweep(site, sources, since)
+        due = site.ledger.holdings.next_due()
+        if due is not None:
+            return min(LOOK_SECONDS, max(0.0, (due - datetime.now(UTC)).total_seconds()))
     except Transient as fault:
         log.warning("coordinator_waits", error=str(fault))
     except Exception:
         log.exception("coordinator_round_failed")
+    return LOOK_SECONDS
 
 
 def _recover(site: Site, mark: Path) -> None:
@@ -76,14 +84,13 @@ def _recover(site: Site, mark: Path) -> None:
     log.info("coordinator_started")
 
 
-def _ticker(site: Site) -> Ticker:
+def _ticker(site: Site, sources: Sources) -> Ticker:
     """What is done at intervals."""
     ticker = Ticker()
     ticker.every(ORPHANS_SECONDS, "orphans", partial(abort_orphans, site))
     ticker.every(HOUSE_SECONDS, "housekeeping", partial(keep_house, site))
-    for name, peer in site.config.peers.items():
-        if peer.count:
-            ticker.every(COUNT_SECONDS, f"count {name}", partial(count_at, site, name))
+    for name in sources.names:
+        ticker.every(COUNT_SECONDS, f"count {name}", partial(sources.ask, name))
     for destination, section in site.config.destinations.items():
         if section.url is None:
             ticker.every(ASK_SECONDS, f"ask {destination}", partial(ask, site, destination))

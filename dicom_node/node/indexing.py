@@ -61,7 +61,7 @@ def abort_orphans(site: Site) -> None:
     """Marks associations whose receiver has died as aborted."""
     for name in site.ledger.arrivals.open_journals():
         if not site.spool.journal_owner_alive(name):
-            series = site.ledger.arrivals.abort_orphans(name, datetime.now(UTC))
+            series = site.ledger.arrivals.abort_orphans(name)
             log.warning("receiver_died", journal=name, series=len(series))
 
 

@@ -29,6 +29,16 @@ CASES: list[tuple[str, Evidence, list[tuple[float, str]]]] = [
         evidence(open_association(), committed=True, geometry=UNSURE),
         [(10, "commitment")],
     ),
+    (
+        "the time in which the node was away is no silence",
+        evidence(association(), geometry=UNSURE, listening_since=at(300)),
+        [(301, "waiting"), (314, "waiting"), (315, "quiet")],
+    ),
+    (
+        "a clock that was set back since the node's start takes nothing from what was waited",
+        evidence(association(), geometry=UNSURE, listening_since=at(300)),
+        [(24, "waiting"), (26, "quiet")],
+    ),
     ("so does a completed procedure step", evidence(open_association(), performed=True), [(10, "mpps")]),
     (
         "the source counts as many, and nothing is open",

@@ -79,7 +79,7 @@ def test_a_dead_receivers_associations_are_aborted(ledger: Ledger) -> None:
     opened(ledger, assoc("a1"))
     arrive(ledger, [image(1)])
     assert ledger.arrivals.open_journals() == ["j1"]
-    assert ledger.arrivals.abort_orphans("j1", at(9)) == {SERIES}
+    assert ledger.arrivals.abort_orphans("j1") == {SERIES}
     held = ledger.holdings.held(SERIES)
     assert held is not None
     assert held.associations[0].outcome is AssociationOutcome.ABORTED
@@ -98,7 +98,7 @@ def test_a_procedure_step_proves_only_what_it_lists(
     assert held.performed is proof
 
 
-@pytest.mark.parametrize(("listed", "proof"), [((1, 2), True), ((1, 2, 7), True), ((1,), False)])
+@pytest.mark.parametrize(("listed", "proof"), [((1, 2), True), ((1, 2, 7), False), ((1,), False)])
 def test_a_commitment_request_proves_what_is_held(
     ledger: Ledger, listed: tuple[int, ...], proof: bool
 ) -> None:
@@ -216,3 +216,53 @@ def test_a_whole_resend_after_an_abort_counts_as_brought(ledger: Ledger) -> None
     held = ledger.holdings.held(SERIES)
     assert held is not None
     assert [(a.association_id, a.images) for a in held.associations] == [("a2", 2)]
+
+
+def test_a_commitment_counts_though_the_clock_was_set_back(ledger: Ledger) -> None:
+    arrive(ledger, [image(1, received=600)])
+    request = StorageCommitment(at(3), "CT1", "1.8", ("1.2.3.1",), "a1")
+    ledger.arrivals.apply([ReceiverEvent("commitment", commitment=request)], {}, at(3))
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert held.committed
+
+
+def test_an_orphan_ended_with_its_last_sign_of_life(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    opened(ledger, assoc("a2", started=2))
+    arrive(ledger, [image(1, received=3), image(2, received=4)])
+    assert ledger.arrivals.abort_orphans("j1") == {SERIES}
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert [(one.association_id, one.ended_at) for one in held.associations] == [("a1", at(4))]
+
+
+def test_the_end_of_an_association_wakes_what_waits_for_its_sender(ledger: Ledger) -> None:
+    for name in ("a1", "a2"):
+        opened(ledger, assoc(name))
+    arrive(ledger, [image(1)])
+    arrive(ledger, [image(1, series="1.2.4", association="a9")])
+    assert closed(ledger, assoc("a2", ended=5)) == {SERIES}
+
+
+def test_images_that_come_again_belong_to_the_association_that_brought_them_last(ledger: Ledger) -> None:
+    for name in ("a1", "a2"):
+        opened(ledger, assoc(name))
+    arrive(ledger, [image(1), image(2, received=1), image(3, received=2)])
+    again = [ReceiverEvent("duplicate", instance=image(n, received=9, association="a2")) for n in (2, 3)]
+    ledger.arrivals.apply(again, {}, at(9))
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    assert [(one.association_id, one.images, one.last_image_at) for one in held.associations] == [
+        ("a1", 1, at(0)),
+        ("a2", 2, at(2)),
+    ]
+
+
+def test_what_is_due_next(ledger: Ledger) -> None:
+    assert ledger.holdings.next_due() is None
+    for number, series in enumerate(("1.2.3", "1.2.4")):
+        arrive(ledger, [image(1, series=series)])
+        waiting = Verdict(complete=False, evidence="waiting", reason="", look_again_at=at(60 - number))
+        ledger.holdings.wait_until(series, waiting)
+    assert ledger.holdings.next_due() == at(59)
