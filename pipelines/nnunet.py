@@ -172,7 +172,7 @@ class NnUNet(Pipeline):
         names = sorted(held)
         if self.options.parts:
             names = [self._one(names, beginning) for beginning in self.options.parts]
-        elif len(names) != 1 and not self.all_parts:
+        elif not names or (len(names) > 1 and not self.all_parts):
             found = f"{len(names)} folders with plans.json ({', '.join(names)}); name one in `parts`"
             raise ModelUnavailable(f"the model {folder.name!r} holds {found if names else 'no plans.json'}")
         return [

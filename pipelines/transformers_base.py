@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -80,9 +81,7 @@ class HubPipeline(Pipeline):
         folder = model_folder(self.options.model, self.options.revision)
         key = (type(self).auto, folder.resolve(), device, self.options.precision)
         self._model = shared(key, lambda: self._read_model(folder, device))
-        self._processor = _transformers(self.processor).from_pretrained(
-            folder, local_files_only=True, **self._how()
-        )
+        self._processor = self._read_processor(folder)
         self._device = device
 
     def _needed(self) -> tuple[str, ...]:
@@ -93,10 +92,14 @@ class HubPipeline(Pipeline):
         """More arguments of `from_pretrained`. Code that a model brings is never run."""
         return {"use_safetensors": True, "trust_remote_code": False}
 
+    def _read_processor(self, folder: Path) -> Any:
+        with _told(folder, self.processor):
+            return _transformers(self.processor).from_pretrained(folder, local_files_only=True, **self._how())
+
     def _read_model(self, folder: Path, device: str) -> Any:
         import torch
 
-        try:
+        with _told(folder, self.auto):
             model, info = _transformers(self.auto).from_pretrained(
                 folder,
                 local_files_only=True,
@@ -104,10 +107,6 @@ class HubPipeline(Pipeline):
                 dtype=getattr(torch, self.options.precision),
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ModelUnavailable(
-                f"the model {folder.name!r} can't be loaded as {self.auto}: {str(error).splitlines()[0]}"
-            ) from error
         # What the file lacks, transformers fills with random numbers.
         if lacking := [*info["missing_keys"], *info["mismatched_keys"]]:
             raise ModelUnavailable(
@@ -123,6 +122,18 @@ class HubPipeline(Pipeline):
         """The processor's tensors on the device, floating ones in the model's precision."""
         made = self._processor(**given, return_tensors="pt")
         return made.to(self._device, dtype=self._model.dtype)  # type: ignore[no-any-return]  # no types there
+
+
+@contextmanager
+def _told(folder: Path, kind: str) -> Iterator[None]:
+    """Whatever a damaged or wrong folder makes transformers raise becomes ModelUnavailable, in one line."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        [reason, *_] = str(error).splitlines() or [type(error).__name__]
+        raise ModelUnavailable(f"the model {folder.name!r} can't be loaded as {kind}: {reason}") from error
 
 
 def _transformers(name: str) -> Any:

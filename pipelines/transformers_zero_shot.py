@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dicom_node.pipeline import ABSENT, PRESENT, Case, Classification, Finding
+from dicom_node.pipeline import ABSENT, PRESENT, Case, Classification, Finding, ModelUnavailable
 from pipelines.transformers_base import ConceptOptions, HubOptions, HubPipeline
 
 
@@ -33,6 +34,13 @@ class ZeroShot(HubPipeline):
     processor = "AutoProcessor"
     options_type = ZeroShotOptions
     options: ZeroShotOptions
+
+    def load(self, device: str) -> None:
+        """Loads the model. Raises ModelUnavailable where it doesn't compare images with texts."""
+        super().load(device)
+        if not hasattr(self._model, "get_text_features"):
+            name = Path(self.options.model).name
+            raise ModelUnavailable(f"the model {name!r} gives images and texts no common embedding")
 
     def run(self, case: Case) -> Iterable[Finding]:
         """Yields a Classification for each finding that the site wrote prompts for."""
