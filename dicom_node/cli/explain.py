@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ def explain(
 ) -> None:
     """Say what each series is, whether it is complete, and what each route makes of it."""
     log.configure(level="error")
+    logging.getLogger("pydicom").setLevel(logging.ERROR)  # odd headers are what one asks about
     with told():
         if Path(what).is_dir():
             texts = explain_folder(Path(what), load(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,14 +23,20 @@ from dicom_node.route import Complete, know, match, match_study, tell
 from dicom_node.understanding import Answer
 from dicom_node.volume import stack_evidence
 
+_ARCHIVES = {".gz", ".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz"}
 Known = tuple[SeriesFacts, tuple[Answer, ...], Verdict | None, GeometryEvidence | None]
 
 
 def explain_folder(folder: Path, config: Config) -> Iterator[str]:
-    """Yields an explanation of each series in a folder. Raises Permanent where there is none."""
-    found, _others = find_series(folder, results_too=True)
+    """Yields an explanation of each series in a folder, and of what else is in it.
+
+    Raises:
+        Permanent: there is no DICOM series in it; the text says what there is.
+    """
+    found, others = find_series(folder, results_too=True)
+    left_over = _left_over(others)
     if not found:
-        raise Permanent(f"no DICOM series under {folder}")
+        raise Permanent(f"no DICOM series under {folder}: {left_over or 'it is empty'}")
     series: list[Known] = []
     for one in found:
         headers = read_headers(one.paths)
@@ -44,6 +51,19 @@ def explain_folder(folder: Path, config: Config) -> Iterator[str]:
         )
         series.append((*know(facts, fields, config.understanding), None, stack_evidence(fields)))
     yield from _told(series, config)
+    if left_over:
+        yield left_over
+
+
+def _left_over(paths: Sequence[Path]) -> str:
+    """What the files are that belong to no series, in words; archives could hold some."""
+    kinds = Counter(path.suffix.lower() or "no ending" for path in paths)
+    if not kinds:
+        return ""
+    named = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    packed = "; unpack the archives first" if any(kind in _ARCHIVES for kind in kinds) else ""
+    files = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
+    return f"{files} no DICOM image or object ({named}){packed}"
 
 
 def explain_study(study_instance_uid: str, site: Site) -> Iterator[str]:

@@ -10,6 +10,8 @@ from dicom_node.route.study import StudyExplanation
 from dicom_node.understanding import Answer
 
 HELD, FAILED = "✓", "✗"
+_NO_IMAGES = {"SR", "KO", "PR", "RTSTRUCT", "RTPLAN", "RWV", "REG", "FID", "DOC", "PLAN", "ECG"}
+"""Modalities (PS3.3 C.7.3.1.1.1) of objects without pixels."""
 
 
 def tell(
@@ -48,8 +50,10 @@ def _title(facts: SeriesFacts) -> str:
     header = facts.header
     named = " ".join(str(header[key]) for key in ("SeriesNumber", "SeriesDescription") if header.get(key))
     frames = f", {facts.frames} frames" if facts.frames != facts.images else ""
+    kind = "object" if facts.modality in _NO_IMAGES else "image"
+    count = f"{facts.images} {kind}{'' if facts.images == 1 else 's'}"
     parts = [part for part in (facts.modality or "no modality", named) if part]
-    return f"{' '.join(parts)} ({facts.images} images{frames})\n  series {facts.series_instance_uid}"
+    return f"{' '.join(parts)} ({count}{frames})\n  series {facts.series_instance_uid}"
 
 
 def _answers(answers: Sequence[Answer]) -> Iterator[str]:

@@ -21,7 +21,10 @@ PARTS = {
         "CHEST", "THORAX", "THORACIC", "LUNGS?", "LUNGE", "PULMON\\w*", "POUMON", "PE", "HRCT", "TÓRAX",
         "CTPA",
     ),
-    "heart": words("HEART", "CARDIAC", "CORONAR\\w*", "HERZ", "CARDIO", "CTCA", "CCTA", "MYOCARD\\w*"),
+    "heart": words(
+        "HEART", "CARDIAC", "CORONAR\\w*", "HERZ", "CARDIO", "CTCA", "CCTA", "MYOCARD\\w*", "SMART ?SCORE",
+        "CALCIUM ?-?SCOR\\w*", "CA ?-?SCOR\\w*",
+    ),
     "abdomen": words(
         "ABDOMEN", "ABDOMINAL", "ABD", "LIVER", "LEBER", "KIDNEYS?", "RENAL", "PANCREAS", "KUB",
         "COLONO\\w*", "COLON", "BAUCH", "HEPAT\\w*", "UROGRAM", "MRCP", "ENTEROGRAPHY",

@@ -16,8 +16,11 @@ _WITHOUT = words(
 )  # fmt: skip
 _WITH = words(
     "W(?:ITH)?(?: IV)? CON\\w*", "POST ?(?:CON\\w*|GD|GAD\\w*|KM)", "\\+C", "C\\+", "\\+ ?GD", "KM", "CE",
-    "GD", "ENHANCED", "ARTERIAL", "PORTAL\\w*", "VENOUS", "CTA", "CTPA", "ANGIO\\w*",
+    "GD", "ENHANCED", "ARTERIAL", "PORTAL\\w*", "VENOUS", "CTA", "CTPA",
 )  # fmt: skip
+
+_ANGIO = words("ANGIO\\w*")
+"""Of a CT; an MR angiography mostly does without a contrast medium, by time of flight or by phase."""
 
 
 def contrast_clues(header: Header) -> Iterator[Clue]:
@@ -38,5 +41,8 @@ def contrast_clues(header: Header) -> Iterator[Clue]:
 
 
 def _worded(header: Header) -> Iterator[Clue]:
+    if header.text("Modality") != "MR":
+        for clue in header.worded({"angio": _ANGIO}, scale=0.8):
+            yield Clue(True, clue.weight, clue.because)
     for clue in header.worded({"with": _WITH, "without": _WITHOUT}, scale=0.8):
         yield Clue(clue.value == "with", clue.weight, clue.because)

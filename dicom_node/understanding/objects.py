@@ -45,8 +45,8 @@ _CAPTURED = (
 )
 _DOSE_SR = (uid.XRayRadiationDoseSRStorage, uid.RadiopharmaceuticalRadiationDoseSRStorage)
 _LOCALIZER = words(
-    "LOCALI[SZ]ER", "LOC", "SCOUT", "SURVIEW", "SURVEY", "TOPOGRAM\\w*", "3 ?-?PLANE", "AUTOALIGN\\w*",
-    "AAHEAD\\w*", "SCANOGRAM",
+    "LOCALI[SZ]ER", "LOC", "SCOUT", "PILOT", "SURVIEW", "SURVEY", "TOPOGRAM\\w*", "3 ?-?PLANE",
+    "AUTOALIGN\\w*", "AAHEAD\\w*", "SCANOGRAM",
 )  # fmt: skip
 _DOSE = words("DOSE", "EXAM SUMMARY", "PATIENT PROTOCOL", "DOSIS\\w*")
 

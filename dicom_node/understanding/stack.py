@@ -15,6 +15,8 @@ _PLANES = ("sagittal", "coronal", "axial")
 _ALIKE = 0.996
 """Cosine of 5 degrees: normals this near are parallel."""
 _SAME_MM = 0.01
+_FIRST_FRAME = 0.9
+"""How often all frames of a multi-frame object lie as its first does."""
 Vector = tuple[float, float, float]
 
 
@@ -32,14 +34,25 @@ def stack_answers(header: Header, fields: Sequence[Mapping[str, Any]]) -> list[A
     if spacing is not None and min(spacing) > 0:
         answers.append(Answer("pixel_mm", max(spacing), 1.0, ("PixelSpacing",)))
     if not normals:
-        return answers
+        return answers + _of_first_frame(header)
     along = [normal for normal in normals if abs(_dot(normal, normals[0])) > _ALIKE]
-    shares = [abs(axis) for axis in normals[0]]
-    nearest = max(range(3), key=lambda axis: shares[axis])
     agreed = len(along) / len(images)
-    because = f"the normal of {len(along)} of {len(images)} images lies {shares[nearest]:.0%} along one axis"
-    answers.append(Answer("plane", _PLANES[nearest], agreed * shares[nearest] ** 2, (because,)))
+    answers.append(_plane(normals[0], agreed, f"the normal of {len(along)} of {len(images)} images lies"))
     return answers + _depths(header, images, normals[0], agreed)
+
+
+def _of_first_frame(header: Header) -> list[Answer]:
+    """The plane of a multi-frame object, of which the header tells the first frame's orientation alone."""
+    normal = _normal(header)
+    return [] if normal is None else [_plane(normal, _FIRST_FRAME, "the first frame's normal lies")]
+
+
+def _plane(normal: Vector, agreed: float, says: str) -> Answer:
+    """The plane that a normal lies nearest to; the more oblique, the less sure."""
+    shares = [abs(axis) for axis in normal]
+    nearest = max(range(3), key=lambda axis: shares[axis])
+    because = f"{says} {shares[nearest]:.0%} along one axis"
+    return Answer("plane", _PLANES[nearest], agreed * shares[nearest] ** 2, (because,))
 
 
 def _depths(header: Header, images: Sequence[Header], normal: Vector, agreed: float) -> list[Answer]:

@@ -11,6 +11,7 @@ from dicom_node.volume.stacks import Slice, fit, geometry_key, stacks_of
 
 MIN_SLICES = 5
 """Fewer slices at even distances prove nothing."""
+_OF_IMAGES = ("Rows", "ImagePositionPatient")
 _SPLIT = (
     "StackID",
     "EchoNumbers",
@@ -33,7 +34,10 @@ def stack_evidence(fields: Sequence[Mapping[str, Any]]) -> GeometryEvidence:
     """
     if not fields:
         return GeometryEvidence(False, "no images")
-    return _promised(fields) or _multi_frame(fields) or _stacked([_slice(item) for item in fields])
+    known = _promised(fields) or _multi_frame(fields)
+    if known is None and not any(keyword in item for item in fields for keyword in _OF_IMAGES):
+        return GeometryEvidence(False, "its objects are no images")
+    return known or _stacked([_slice(item) for item in fields])
 
 
 def _promised(fields: Sequence[Mapping[str, Any]]) -> GeometryEvidence | None:

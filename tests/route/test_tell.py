@@ -84,7 +84,7 @@ def test_waiting_doubt_and_own_results_are_told() -> None:
     text = tell(own, (), waiting, match(own, CONFIG.routes))
     assert "not complete: CT1 aborted after 40 images (looked at again 08:00:30 UTC)" in text
     assert "✗ route all does not run: a result of this node is never routed" in text
-    assert "no modality (1 images, 30 frames)" in text
+    assert "no modality (1 image, 30 frames)" in text
     doubtful = Verdict(True, "ceiling", "nothing has come for 600 s, the ceiling", doubtful=True)
     assert "complete by ceiling, in doubt: nothing has come" in tell(own, (), doubtful, ())
 
