@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dicom_node import log
 from dicom_node.cli.common import CONFIG, ConfigOption, console, told
-from dicom_node.node.indexing import read_journals, reconcile
+from dicom_node.node.indexing import read_journals, reconcile, reconcile_conflicts
 from dicom_node.node.site import open_site
 
 
@@ -15,3 +15,5 @@ def reindex(config: ConfigOption = CONFIG) -> None:
         site.ledger.migrate()
         read_journals(site)
         console.print(f"{reconcile(site)} instances were in the spool alone, and are in the ledger now")
+        beside = reconcile_conflicts(site)
+        console.print(f"so are {beside} that came with other bytes under a UID that was there already")

@@ -90,6 +90,11 @@ class Arrivals:
         with self._db.read() as conn:
             return set(conn.execute(select(InstanceRow.path)).scalars())
 
+    def paths_beside(self) -> set[str]:
+        """Paths of what came with other bytes under a known UID."""
+        with self._db.read() as conn:
+            return set(conn.execute(select(ConflictRow.path)).scalars())
+
     def forget_journal(self, journal: str) -> None:
         """Forgets how far a journal was read, once it is gone."""
         with self._db.write() as conn:

@@ -18,7 +18,7 @@ from dicom_node.node.counting import Sources
 from dicom_node.node.delivering import deliver_due
 from dicom_node.node.folders import run_folder
 from dicom_node.node.housekeeping import keep_house
-from dicom_node.node.indexing import abort_orphans, read_journals, reconcile
+from dicom_node.node.indexing import abort_orphans, read_journals, reconcile, reconcile_conflicts
 from dicom_node.node.negotiating import ask
 from dicom_node.node.rejecting import reject_replaced
 from dicom_node.node.site import Site
@@ -80,6 +80,7 @@ def _recover(site: Site, mark: Path) -> None:
     read_journals(site)
     if not mark.exists():
         reconcile(site)
+        reconcile_conflicts(site)
     mark.unlink(missing_ok=True)
     log.info("coordinator_started")
 

@@ -83,6 +83,17 @@ def reconcile(site: Site) -> int:
     return found
 
 
+def reconcile_conflicts(site: Site) -> int:
+    """Finds what is kept beside an image of the same UID and the ledger does not know; gives its number."""
+    found = 0
+    for batch in _batches(site.spool.conflicts(site.ledger.arrivals.paths_beside()), BATCH):
+        events = [ReceiverEvent("conflict", instance=one) for one in batch]
+        site.ledger.arrivals.apply(events, {}, datetime.now(UTC))
+        found += len(batch)
+    log.info("conflicts_reconciled", found=found)
+    return found
+
+
 def index(site: Site, instances: Sequence[Instance]) -> dict[str, Indexed]:
     """Reads the headers of stored instances; gives them by path.
 

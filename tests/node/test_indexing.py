@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from dicom_node.cli.app import app
 from dicom_node.config import Config
 from dicom_node.ledger import Ledger
 from dicom_node.node.housekeeping import keep_house
-from dicom_node.node.indexing import read_journals, reconcile
-from dicom_node.node.site import Site
+from dicom_node.node.indexing import read_journals, reconcile, reconcile_conflicts
+from dicom_node.node.site import Site, open_site
 from dicom_node.records import Instance, ReceiverEvent
 from dicom_node.spool import Journal, Spool
 from tests.receive.upper_layer import data_set
@@ -88,3 +90,28 @@ def test_journals_go_when_they_are_as_old_as_the_images_they_tell_of(site: Site)
     keep_house(site)
     assert site.spool.journals() == []
     assert site.ledger.arrivals.offset(name) == 0
+
+
+def test_what_came_with_other_bytes_comes_into_the_ledger_once(site: Site, journal: Journal) -> None:
+    store(site.spool, journal, "1.2.3.1", data_set("1.2.3.1"))
+    store(site.spool, journal, "1.2.3.1", data_set("1.2.3.1", size=200))
+    assert (reconcile(site), reconcile_conflicts(site)) == (1, 1)
+    assert reconcile_conflicts(site) == 0
+    (row,) = site.ledger.views.conflicts()
+    assert row["sop_instance_uid"] == "1.2.3.1"
+    assert site.spool.path(row["path"]).is_file()
+    assert [one["images"] for one in site.ledger.views.recent_series()] == [1]
+
+
+def test_the_command_builds_the_ledger_anew_from_the_spool_alone(tmp_path: Path) -> None:
+    (tmp_path / "conf.yaml").write_text("web:\n")
+    with open_site(tmp_path / "conf.yaml") as fresh:
+        one = fresh.spool.open_journal()
+        for size in (100, 200):
+            store(fresh.spool, one, "1.2.3.1", data_set("1.2.3.1", size=size))
+        one.close()
+    for instances, beside in ((1, 1), (0, 0)):
+        done = CliRunner().invoke(app, ["reindex", "--config", str(tmp_path / "conf.yaml")])
+        assert done.exit_code == 0, done.output
+        assert f"{instances} instances were in the spool alone" in done.output
+        assert f"so are {beside} that came with other bytes" in done.output
