@@ -28,6 +28,9 @@ from dicom_node.ledger.tables import (
 )
 from dicom_node.records import AssociationOutcome, DeliveryState, JobState, SeriesState
 
+_CHUNK = 500
+"""Values in one IN clause; databases have a limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expired:
@@ -61,9 +64,16 @@ class Retention:
             return [Expired(uid, tuple(_paths(conn, uid))) for uid in uids]
 
     def forget(self, series: Sequence[Expired]) -> None:
-        """Removes series, their jobs, results and deliveries; their files have to be gone by then."""
-        uids = [one.series_instance_uid for one in series]
+        """Removes series, their jobs, results and deliveries; their files have to be gone by then.
+
+        A series to which an image came meanwhile stays with that image.
+        """
         with self._db.write() as conn:
+            for one in series:
+                _forget_images(conn, one)
+            uids = [one.series_instance_uid for one in series]
+            held = select(InstanceRow.series_instance_uid).where(InstanceRow.series_instance_uid.in_(uids))
+            uids = sorted(set(uids) - set(conn.execute(held).scalars()))
             theirs = select(JobInputRow.job_id).where(JobInputRow.series_instance_uid.in_(uids)).distinct()
             jobs = list(conn.execute(theirs).scalars())
             results = select(ResultRow.sop_instance_uid).where(ResultRow.job_id.in_(jobs))
@@ -71,11 +81,8 @@ class Retention:
             conn.execute(delete(ResultRow).where(ResultRow.job_id.in_(jobs)))
             conn.execute(delete(JobInputRow).where(JobInputRow.job_id.in_(jobs)))
             conn.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
-            conn.execute(delete(ConflictRow).where(ConflictRow.series_instance_uid.in_(uids)))
-            conn.execute(delete(InstanceRow).where(InstanceRow.series_instance_uid.in_(uids)))
-            conn.execute(delete(PieceRow).where(PieceRow.series_instance_uid.in_(uids)))
-            conn.execute(delete(SourceCountRow).where(SourceCountRow.series_instance_uid.in_(uids)))
-            conn.execute(delete(SeriesRow).where(SeriesRow.series_instance_uid.in_(uids)))
+            for table in (ConflictRow, PieceRow, SourceCountRow, SeriesRow):
+                conn.execute(delete(table).where(table.series_instance_uid.in_(uids)))
 
     def forget_history(self, before: datetime) -> list[str]:
         """Removes what happened before a moment: changes, refusals, requests, associations without images.
@@ -98,6 +105,14 @@ class Retention:
             conn.execute(delete(CommitmentRow).where(CommitmentRow.at < before))
             gone = delete(RefusalRow).where(RefusalRow.at < before).returning(RefusalRow.path)
             return [path for path in conn.execute(gone).scalars() if path]
+
+
+def _forget_images(conn: Connection, one: Expired) -> None:
+    """Removes the rows of the images whose files are gone."""
+    for start in range(0, len(one.paths), _CHUNK):
+        gone = InstanceRow.path.in_(one.paths[start : start + _CHUNK])
+        series = InstanceRow.series_instance_uid == one.series_instance_uid
+        conn.execute(delete(InstanceRow).where(series, gone))
 
 
 def _still_wanted() -> ColumnElement[bool]:
