@@ -6,7 +6,7 @@ import math
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,14 @@ def slice_fields(ds: Dataset) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         found = ((tag, _value(ds, tag)) for tag in _SLICE_TAGS if tag in ds)
         return {keyword_for_tag(tag): value for tag, value in found if value is not None}
+
+
+def instance_number(header: Mapping[str, Any] | Dataset) -> int:
+    """InstanceNumber (0020,0013) of a data set or of plain values; past all others where there is none."""
+    try:
+        return int(header.get("InstanceNumber") or 2**31)
+    except (TypeError, ValueError):
+        return 2**31
 
 
 def _raise_if_of_file_system(error: Exception) -> None:

@@ -52,6 +52,12 @@ class Aide:
         self._prepared = prepare(order, self._config)
         return self._prepared.inputs
 
+    def get_ahead(self) -> None:
+        """Reads what only finishing needs, while the model runs; what fails here fails there again."""
+        if self._prepared is not None:
+            with suppress(NodeError, OSError):
+                _ = self._prepared.context
+
     def finish(self, job: Job, findings: Sequence[Finding]) -> Outcome:
         """Encodes what was found on the held images, and makes it durable. Raises GateRefused."""
         assert self._prepared is not None  # noqa: S101 - the worker asks in this order
@@ -84,6 +90,7 @@ def serve(connection: Connection[object, object], config: Config, spool_root: Pa
             return
         line.send(_answer(calls[name], arguments))
         del arguments
+        aide.get_ahead()
 
 
 def _answer(call: Callable[..., object], arguments: Sequence[object]) -> tuple[bool, object]:

@@ -28,7 +28,9 @@ log = structlog.get_logger()
 POLL_SECONDS = 0.1
 FORKS = get_context("forkserver")
 """Aides are forked from a process of one thread, without a GPU, that has imported what they need."""
-FORKS.set_forkserver_preload([serve.__module__])
+FORKS.set_forkserver_preload(
+    [serve.__module__, "skimage.measure._find_contours", "skimage.measure._polygon"]
+)  # skimage imports these, and half of SciPy, when they are first used
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dicom_node.config import Config
 from dicom_node.encode import EncodedObject, Rendered, render, render_no_result
-from dicom_node.findings import Finding, NotApplicable
+from dicom_node.findings import Finding, NotApplicable, Text
 from dicom_node.node.orders import Order
 from dicom_node.node.preparing import Prepared, context_of
 from dicom_node.records import Choice, JobState
@@ -34,9 +34,20 @@ def finish(prepared: Prepared, findings: Sequence[Finding]) -> Ran:
         findings = one.back(findings, role)
     refused = next((one for one in findings if isinstance(one, NotApplicable)), None)
     state = JobState.DONE if refused is None else JobState.NOT_APPLICABLE
-    rendered = render(findings, prepared.context, prepared.takers)
+    if refused is None:
+        findings = [*findings, *_notes(prepared)]
+    rendered = render(findings, prepared.context, prepared.order.takers)
     reason = refused.reason if refused is not None else None
     return Ran(state, reason, tuple(findings), rendered.objects, rendered.choices)
+
+
+def _notes(prepared: Prepared) -> Iterator[Text]:
+    """What was done to the images, or found out of order, before the pipeline saw them."""
+    for role, one in prepared.read.items():
+        of_role = f" ({role})" if len(prepared.read) > 1 else ""
+        if one.volume.notes:
+            told = [f"{note[:1].upper()}{note[1:]}{of_role}." for note in one.volume.notes]
+            yield Text(tuple((sentence, "geometry") for sentence in told), kind="note")
 
 
 def without_result(reason: str, order: Order, config: Config, state: JobState = JobState.FAILED) -> Ran:

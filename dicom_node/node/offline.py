@@ -10,7 +10,7 @@ from pathlib import Path
 from dicom_node.config import Config
 from dicom_node.encode import is_own_result, to_bytes
 from dicom_node.errors import BadInput
-from dicom_node.headers import read_header
+from dicom_node.headers import instance_number, read_header
 from dicom_node.infer.engine import Engine
 from dicom_node.ledger.queueing import job_id
 from dicom_node.node.finishing import Ran
@@ -77,7 +77,7 @@ def run_folder(
         order = Order(
             job_id=job_id("offline", name, {"image": (one.series_instance_uid, 1)}),
             pipeline=name,
-            paths={"image": one.paths},
+            paths={"image": sorted(one.paths, key=lambda path: instance_number(read_header(path)))},
             revision=1,
             created_at=datetime.now(UTC),
             takers=(),

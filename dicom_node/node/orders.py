@@ -21,7 +21,7 @@ class Order:
 
     Attributes:
         pipeline: its name in conf.yaml.
-        paths: the files of each role's series.
+        paths: the files of each role's series; the first one's header is what the pipeline sees.
         created_at: the content time of the results.
         takers: its destinations, with what each takes; none: its results are kept only.
         algorithm, title: the pipeline's own.

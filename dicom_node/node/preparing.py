@@ -4,34 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pydicom import Dataset
 
 from dicom_node.config import Config
-from dicom_node.encode import EncodeContext, Taker
+from dicom_node.encode import EncodeContext
 from dicom_node.errors import BadInput
-from dicom_node.headers import plain, read_header
+from dicom_node.headers import instance_number, plain, read_header
 from dicom_node.node.orders import Order
 from dicom_node.pipeline import Input
 from dicom_node.volume import Straight, read_straight
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
     """An order whose images are read.
 
     Attributes:
-        context: what encoding needs, with volumes on the source's own slices.
         inputs: what the pipeline sees, by role.
         read: the same volumes, with the way back to the source's slices.
-        takers: the destinations of what is found.
     """
 
-    context: EncodeContext
+    order: Order
+    config: Config
     inputs: Mapping[str, Input]
     read: Mapping[str, Straight]
-    takers: tuple[Taker, ...] = ()
+
+    @cached_property
+    def context(self) -> EncodeContext:
+        """What encoding needs; reads every header, for which no pipeline waits. Raises BadInput, OSError."""
+        context = _context(self.order, self.config)
+        return replace(context, volumes={role: one.target for role, one in self.read.items()})
 
 
 def prepare(order: Order, config: Config) -> Prepared:
@@ -41,14 +46,12 @@ def prepare(order: Order, config: Config) -> Prepared:
         BadInput: they can't be read, or make no volume; the text says why.
         OSError: a file can't be read.
     """
-    context = _context(order, config)
     read = {
         role: read_straight(paths, resample=order.resample, threads=config.node.threads)
         for role, paths in order.paths.items()
     }
-    inputs = {role: Input(one.volume, plain(context.sources[role][0])) for role, one in read.items()}
-    context = replace(context, volumes={role: one.target for role, one in read.items()})
-    return Prepared(context, inputs, read, order.takers)
+    inputs = {role: Input(one.volume, plain(read_header(order.paths[role][0]))) for role, one in read.items()}
+    return Prepared(order, config, inputs, read)
 
 
 def context_of(order: Order, config: Config) -> EncodeContext | None:
@@ -64,15 +67,7 @@ def read_headers(paths: Sequence[Path]) -> list[Dataset]:
     headers = [read_header(path) for path in paths]
     if not headers:
         raise BadInput("no image of the series can be read")
-    return sorted(headers, key=_number)
-
-
-def _number(ds: Dataset) -> int:
-    """InstanceNumber (0020,0013), or a number past all others."""
-    try:
-        return int(ds.get("InstanceNumber") or 2**31)
-    except (TypeError, ValueError):
-        return 2**31
+    return sorted(headers, key=instance_number)
 
 
 def _context(order: Order, config: Config) -> EncodeContext:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import structlog
 
@@ -176,8 +178,18 @@ class Worker:
             return self._explained(job, aide, job.missing, JobState.NOT_APPLICABLE)
         limits = self._limits(job)
         order = order_of(job, self._site, self._pipelines[job.pipeline])
-        findings: Sequence[Finding] = self._turns.ask(job, aide.prepare(order, limits))
-        return aide.finish(job, findings, limits)
+        times = [time.monotonic()]
+        inputs = aide.prepare(order, limits)
+        times.append(time.monotonic())
+        findings: Sequence[Finding] = self._turns.ask(job, inputs)
+        times.append(time.monotonic())
+        outcome = aide.finish(job, findings, limits)
+        times.append(time.monotonic())
+        seconds = [round(end - start, 3) for start, end in pairwise(times)]
+        log.info(
+            "job_timed", job=job.id, **dict(zip(("read_s", "device_s", "write_s"), seconds, strict=True))
+        )
+        return outcome
 
     def _explained(
         self, job: Job, aide: AideProcess, reason: str, state: JobState = JobState.FAILED
