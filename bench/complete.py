@@ -1,4 +1,7 @@
-"""When a series is called complete, simulated: early fires and waiting times, by evidence and by timers."""
+"""When a series is called complete: early fires and waiting times, by evidence and by timers.
+
+Simulated scanner days first, then a running node (bench/live.py).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from functools import cache
 
+from bench import live
 from bench.arrivals import Fired, Habits, Policy, by_evidence, days, fixed, habits, introductions
 from bench.harness import OURS, Case, main
 from dicom_node.config import CompletionConfig
@@ -73,6 +77,7 @@ def cases(quick: bool) -> Iterator[Case]:
                 subject: (lambda s=subject, c=sender, f=figure: f(fires(c, s, count))) for subject in SUBJECTS
             }
             yield Case(f"{sender}: {name}", unit, subjects, "less")
+    yield from live.cases(quick)
 
 
 if __name__ == "__main__":
