@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 import numpy as np
@@ -78,6 +79,7 @@ class Measurement:
         doubt: why the number may mislead, in words for the radiologist; None where it is sound.
         digits: decimals worth showing.
         role: which input of the case was measured.
+        earlier: the same measurement in earlier studies of the patient, by study date, in the same unit.
     """
 
     name: Code
@@ -88,6 +90,7 @@ class Measurement:
     doubt: str | None = None
     digits: int = 1
     role: str = "image"
+    earlier: tuple[tuple[date, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

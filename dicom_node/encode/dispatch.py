@@ -14,7 +14,7 @@ from dicom_node.encode.paper import paper, paper_of_no_result
 from dicom_node.encode.predecessors import name_predecessors
 from dicom_node.encode.presentation import presentation_state
 from dicom_node.encode.rtstruct import structure_set
-from dicom_node.encode.sc import own_pictures, picture, picture_of_no_result
+from dicom_node.encode.sc import own_pictures, picture, picture_of_no_result, trend
 from dicom_node.encode.schemes import declare_schemes
 from dicom_node.encode.seg import fractional, label_map, segmentation
 from dicom_node.encode.slides import heat_pictures, key_pictures
@@ -161,9 +161,10 @@ class _Maker:
         return _REPORTS[form](self._findings, referable, self._context)
 
     def _others(self, form: str) -> list[EncodedObject]:
-        made = _OF_ALL[form](self._findings, self._context)
-        drawn = own_pictures(self._findings, self._context) if form == "sc" else []
-        return [*([made] if made is not None else []), *drawn]
+        made = [_OF_ALL[form](self._findings, self._context)]
+        if form == "sc":
+            made += [*own_pictures(self._findings, self._context), trend(self._findings, self._context)]
+        return [one for one in made if one is not None]
 
 
 def _referable(objects: Sequence[EncodedObject]) -> dict[int, Dataset]:

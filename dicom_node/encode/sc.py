@@ -26,8 +26,9 @@ from dicom_node.encode.common import (
 from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
 from dicom_node.encode.lettering import AMBER, GREY, WHITE, wrap, write
 from dicom_node.encode.panels import chosen_slices, panel, view_of
+from dicom_node.encode.trend import trend_page
 from dicom_node.encode.wording import Line, caution, fitted, legend, wrapped
-from dicom_node.findings import Finding, Picture, Segmentation
+from dicom_node.findings import Finding, Measurement, Picture, Segmentation
 
 PAGE = 1024
 _MARGIN = 16
@@ -51,6 +52,14 @@ def picture_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
     page = montage([], lines, context)
     description = f"{context.title}: no result (AI picture)"
     return _capture(page, context, "none", description, index=1, variant=reason)
+
+
+def trend(findings: Sequence[Finding], context: EncodeContext) -> EncodedObject | None:
+    """Makes the page of trends over earlier studies; None where no measurement has an earlier value."""
+    page = trend_page(findings, context)
+    at = 1 + sum(isinstance(one, Picture) for one in findings)
+    rests_on = str([one.earlier for one in findings if isinstance(one, Measurement)])
+    return _capture(page, context, "sc", f"{context.title} (AI trend)", at, rests_on) if page else None
 
 
 def own_pictures(findings: Sequence[Finding], context: EncodeContext) -> list[EncodedObject]:

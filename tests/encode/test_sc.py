@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from dicom_node.encode import encode, encode_no_result
+from dicom_node.encode import encode, encode_no_result, to_bytes, trend
 from dicom_node.encode.lettering import plain, wrap
 from dicom_node.encode.panels import chosen_slices, direction_letters, panel, view_of
 from dicom_node.encode.window import grey
 from dicom_node.encode.wording import legend
-from dicom_node.findings import Measurement
-from tests.encode.cases import Worked
+from dicom_node.findings import Finding, Measurement
+from tests.encode.cases import Worked, everything
+from tests.peers.validators import dciodvfy
 
 AMBER = np.array((255, 190, 40))
 
@@ -98,3 +102,58 @@ def test_many_segments_leave_room_for_the_slices_and_keep_every_doubt(small: Wor
     for page in pages:
         middle = page[110:400]
         assert (middle.max(axis=-1) > 90).mean() > 0.1, "slices, not text alone"
+
+
+def followed(small: Worked) -> list[Finding]:
+    """The right lung's volume with three earlier values, two of them a day apart."""
+    earlier = ((date(2024, 1, 10), 1.2), (date(2024, 1, 11), 1.25), (date(2025, 3, 2), 1.5))
+    first = next(one for one in small.findings if isinstance(one, Measurement))
+    context = replace(first, earlier=earlier)
+    return [context if one is first else one for one in small.findings]
+
+
+def test_a_measurement_with_earlier_values_is_plotted_over_time(small: Worked, tmp_path: Path) -> None:
+    objects = encode(followed(small), replace(small.context, outputs=frozenset({"sc"})))
+    assert [one.description for one in objects] == ["Lung volumes (AI picture)", "Lung volumes (AI trend)"]
+    pixels = objects[1].ds.pixel_array
+    assert near(pixels[100:], AMBER).sum() > 100, "this study's value stands out"
+    points = trend.series_of(followed(small)[1], small.context)  # type: ignore[arg-type]  # it is a Measurement
+    assert [when.year for when, _value in points[:-1]] == [2024, 2024, 2025]
+    assert f"{points[-1][0]:%Y%m%d}" == small.headers[0].StudyDate
+    places = trend._places(points, (0, 1000), (0, 100))
+    assert [x for x, _y in places] == sorted(x for x, _y in places)
+    assert places[1][0] < 10, "dates are to scale"
+    assert places[-1][0] == 1000
+    path = tmp_path / "trend.dcm"
+    path.write_bytes(to_bytes(objects[1]))
+    assert dciodvfy(path) == []
+
+
+def test_without_earlier_values_there_is_no_plot(small: Worked) -> None:
+    assert trend.trend_page(small.findings, small.context) is None
+    later = [replace(one, earlier=((date(2099, 1, 1), 1.0),)) for one in small.findings[1:2]]  # type: ignore[type-var]
+    assert trend.trend_page(later, small.context) is None, "a later study is no earlier one"
+
+
+@pytest.mark.parametrize("form", ["sc", "key", "heat"])
+def test_words_are_legible_where_a_viewer_gives_a_picture_512_pixels(
+    small: Worked, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Every line is at least 12 pixels high then, and stands out from what is below it."""
+    sizes: list[float] = []
+    text = ImageDraw.ImageDraw.text
+
+    def watched(self: ImageDraw.ImageDraw, at: Any, words: str, **style: Any) -> None:
+        sizes.append(style["font"].size)
+        text(self, at, words, **style)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", watched)
+    findings = [*followed(small), *everything(small)[len(small.findings) : -1]]
+    objects = encode(findings, replace(small.context, outputs=frozenset({form})))
+    for one in objects:
+        pixels = one.ds.pixel_array
+        frame = pixels if pixels.ndim == 3 else pixels[0]
+        assert min(sizes) * 512 / frame.shape[0] >= 12
+        shrunk = np.asarray(Image.fromarray(frame).resize((512, 512), Image.Resampling.BILINEAR))
+        assert near(shrunk, AMBER, 60).sum() > 100, "the mark"
+        assert (shrunk.min(axis=-1) > 180).sum() > 100, "the values"

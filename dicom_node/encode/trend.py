@@ -1,0 +1,107 @@
+"""Trend plots: measurements beside the same ones of the patient's earlier studies, drawn over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from math import isfinite
+
+from PIL import Image, ImageDraw
+
+from dicom_node.encode.common import content_time, mark
+from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.lettering import AMBER, GREY, WHITE, width, wrap, write
+from dicom_node.encode.wording import unit_text
+from dicom_node.findings import Finding, Measurement
+
+PAGE = 1024
+_TITLE, _TEXT = 38, 28
+_TOP, _BOTTOM, _LEFT = 110, 60, 48
+_MOST = 4
+"""Plots of a page; more measurements are in the report."""
+Point = tuple[date, float]
+
+
+def trend_page(findings: Sequence[Finding], context: EncodeContext) -> Image.Image | None:
+    """Draws a page with a plot of each measurement that has earlier values; None where none has."""
+    followed = [one for one in findings if isinstance(one, Measurement) and series_of(one, context)]
+    if not followed:
+        return None
+    page = Image.new("RGB", (PAGE, PAGE))
+    draw = ImageDraw.Draw(page)
+    write(draw, (16, 12), f"{context.title}: trend", _TITLE)
+    write(draw, (16, 58), mark(context), _TEXT, AMBER)
+    shown = followed[:_MOST]
+    height = (PAGE - _TOP - _BOTTOM) // len(shown)
+    for index, one in enumerate(shown):
+        top = _TOP + index * height
+        _plot(draw, one, series_of(one, context), (top, top + height))
+    if len(followed) > _MOST:
+        words = f"... and {len(followed) - _MOST} more measurements: see the report"
+        write(draw, (16, PAGE - 12), words, _TEXT, GREY, "ls")
+    return page
+
+
+def series_of(one: Measurement, context: EncodeContext) -> list[Point]:
+    """A measurement after its earlier values, by date; empty where there is no earlier one."""
+    today = study_date(context)
+    earlier = sorted((when, value) for when, value in one.earlier if when < today and isfinite(value))
+    return [*earlier, (today, one.value)] if earlier else []
+
+
+def study_date(context: EncodeContext) -> date:
+    """Study Date (0008,0020), or the day of the results where the source has none."""
+    stated = str(context.principal.get("StudyDate") or "")
+    try:
+        return datetime.strptime(stated, "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
+    except ValueError:
+        return content_time(context).date()
+
+
+def _plot(
+    draw: ImageDraw.ImageDraw, one: Measurement, points: Sequence[Point], rows: tuple[int, int]
+) -> None:
+    """One plot between two rows of the page: a title with the change, a line, dates below it."""
+    top, bottom = rows[0] + 2 * _TEXT, rows[1] - 2 * _TEXT
+    write(draw, (_LEFT, rows[0] + 8), wrap(_heading(one, points), _TEXT, PAGE - 2 * _LEFT)[0], _TEXT)
+    places = _places(points, (_LEFT + 60, PAGE - _LEFT - 60), (top + 30, bottom))
+    draw.line((_LEFT, bottom + 8, PAGE - _LEFT, bottom + 8), fill=GREY)
+    draw.line(places, fill=GREY, width=3)
+    free = 0.0
+    for (when, value), (x, y) in zip(points, places, strict=True):
+        last = when == points[-1][0]
+        draw.ellipse((x - 7, y - 7, x + 7, y + 7), fill=AMBER if last else WHITE)
+        label = when.strftime("%Y-%m-%d")
+        half = width(label, 24) / 2
+        if x - half < free and not last:
+            continue  # too close to the one before: its dot stands without a date
+        write(draw, (x, bottom + 14), label, 24, GREY, "ma")
+        write(draw, (x, y - 12), f"{value:.{one.digits}f}", 24, AMBER if last else WHITE, "ms")
+        free = x + half + 8
+
+
+def _heading(one: Measurement, points: Sequence[Point]) -> str:
+    """What is plotted, and by how much it changed since the study before."""
+    name = f"{one.segment}: {one.name.meaning}" if one.segment else one.name.meaning
+    change = points[-1][1] - points[-2][1]
+    unit = unit_text(one.unit)
+    return f"{name}, {unit}: {change:+.{one.digits}f} since {points[-2][0]:%Y-%m-%d}".replace(", :", ":")
+
+
+def _places(
+    points: Sequence[Point], columns: tuple[int, int], rows: tuple[int, int]
+) -> list[tuple[float, float]]:
+    """Where each point is drawn: dates to scale from left to right, values to scale upward.
+
+    A fifth of the greatest value is at least the height of a plot, so that noise looks like no change.
+    """
+    values = [value for _when, value in points]
+    days = [(when - points[0][0]).days for when, _value in points]
+    span, reach = days[-1], max(max(values) - min(values), max(map(abs, values)) / 5) or 1.0
+    return [
+        (
+            columns[0] + (columns[1] - columns[0]) * day / span,
+            rows[1] - (rows[1] - rows[0]) * (value - min(values)) / reach,
+        )
+        for day, value in zip(days, values, strict=True)
+    ]
