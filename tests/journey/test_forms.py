@@ -17,14 +17,13 @@ from dicom_node.cli.app import app
 from dicom_node.deliver.contexts import sop_class_name
 from dicom_node.encode.plan import SOP_CLASSES
 from dicom_node.phantom import write_chest
+from tests.encode.test_valid import OLDER_THAN_LABEL_MAPS
 from tests.journey.node import AE_TITLE, RunningNode
 from tests.peers import Orthanc, dcentvfy, dciodvfy, free_port, storescu
 from tests.peers.dcmtk import Storescp, storescp
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 LABELS, SEG, RT, SR, SC = (SOP_CLASSES[form] for form in ("labelmap", "seg", "rtstruct", "sr", "sc"))
-OLDER_THAN_LABEL_MAPS = "Shall not be present for Referenced SOP Class that is not segmentation"
-"""What dciodvfy says of a segment's number where the segmentation is a label map."""
 RESTRICTED = """
 [[TransferSyntaxes]]
 [Plain]
