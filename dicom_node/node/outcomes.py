@@ -63,19 +63,10 @@ def addressed(outcome: Outcome, takers: Iterable[Taker]) -> Outcome:
     """
     made = {result.kind for result in outcome.results}
     known = {choice.destination for choice in outcome.choices}
-    late = [choice for one in takers if one.name not in known for choice in plan_among(made, one)]
-    results = tuple(
-        replace(
-            result,
-            destinations=tuple(
-                dict.fromkeys(
-                    (*result.destinations, *(one.destination for one in late if one.form == result.kind))
-                )
-            ),
-        )
-        for result in outcome.results
-    )
-    return replace(outcome, results=results, choices=(*outcome.choices, *late))
+    late = tuple(choice for one in takers if one.name not in known for choice in plan_among(made, one))
+    gets = {form: dict.fromkeys(one.destination for one in late if one.form == form) for form in made}
+    results = (replace(one, destinations=(*one.destinations, *gets[one.kind])) for one in outcome.results)
+    return replace(outcome, results=tuple(results), choices=(*outcome.choices, *late))
 
 
 def keep_object(spool: Spool, folder: str, one: EncodedObject) -> Result:

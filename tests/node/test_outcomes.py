@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydicom import Dataset
 
-from dicom_node.encode import EncodedObject
+from dicom_node.encode import PROFILES, EncodedObject, Taker
 from dicom_node.node.finishing import Ran
-from dicom_node.node.outcomes import keep, kept
-from dicom_node.records import Job, JobState
+from dicom_node.node.outcomes import addressed, keep, kept
+from dicom_node.records import Choice, Job, JobState
 from dicom_node.spool import Spool
 
 JOB = Job(
@@ -62,3 +63,35 @@ def test_a_failure_is_tried_again(tmp_path: Path) -> None:
     keep(spool, JOB, ran(JobState.FAILED))
     assert kept(spool, JOB.id) is None
     keep(spool, JOB, ran(JobState.FAILED, "once more"))
+
+
+def test_a_kept_outcome_still_knows_whom_each_object_was_made_for_and_why(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    choice = Choice("sr", "sr", "the best form, and it is accepted", "pacs")
+    first = ran()
+    made = replace(first.objects[0], destinations=("pacs",))
+    keep(spool, JOB, replace(first, objects=(made,), choices=(choice,)))
+    again = kept(spool, JOB.id)
+    assert again is not None
+    assert again.choices == (choice,)
+    assert again.results[0].destinations == ("pacs",)
+    takers = [Taker(name, ("seg", "sr", "sc"), PROFILES["any"]) for name in ("pacs", "archive")]
+    late = addressed(again, takers)
+    assert late.results[0].destinations == ("pacs", "archive"), "a destination that the route has only now"
+    assert [(one.destination, one.form) for one in late.choices] == [("pacs", "sr"), ("archive", "sr")]
+
+
+def test_an_outcome_of_the_first_version_goes_to_all_that_take_its_kinds(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.write_result("0123abc-20260301T000000000000", "outcome.json", FIRST_VERSION)
+    outcome = kept(spool, JOB.id)
+    assert outcome is not None
+    takers = [Taker("pacs", ("sr",), PROFILES["any"]), Taker("old", ("sc",), PROFILES["pictures"])]
+    assert [one.destinations for one in addressed(outcome, takers).results] == [("pacs",), ("old",)]
+
+
+FIRST_VERSION = b"""{"state": "done", "reason": null, "results": [
+ {"sop_instance_uid": "2.25.1", "sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.34",
+  "series_instance_uid": "2.25.2", "kind": "sr", "path": "results/1.dcm", "description": "report"},
+ {"sop_instance_uid": "2.25.3", "sop_class_uid": "1.2.840.10008.5.1.4.1.1.7",
+  "series_instance_uid": "2.25.4", "kind": "sc", "path": "results/3.dcm", "description": "picture"}]}"""
