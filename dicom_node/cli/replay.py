@@ -87,7 +87,8 @@ def _aware(when: datetime | None) -> datetime | None:
 
 
 def _agreed(jobs: int) -> bool:
-    return typer.confirm(f"Queue these {jobs} jobs? Destinations get what they do not have.", err=True)
+    what = "this job" if jobs == 1 else f"these {jobs} jobs"
+    return typer.confirm(f"Queue {what}? Destinations get what they do not have.", err=True)
 
 
 def _show(shown: Sequence[Replayed], found: Sequence[Replayed]) -> None:

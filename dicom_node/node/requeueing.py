@@ -39,11 +39,11 @@ class Requeued:
     @property
     def words(self) -> str:
         """For people."""
-        told = [f"{self.queued} jobs queued", f"{self.owed} results of earlier runs owed to destinations"]
+        told = [f"jobs queued: {self.queued}", f"results of earlier runs owed to destinations: {self.owed}"]
         if self.held:
-            told.append(f"{self.held} ran before, and nobody lacks their results")
+            told.append(f"run before, with results that nobody lacks: {self.held}")
         if self.reopened:
-            told.append(f"{self.reopened} not queued, as their series is arriving again")
+            told.append(f"not queued, as their series is arriving again: {self.reopened}")
         return "; ".join(told)
 
 

@@ -40,7 +40,9 @@ def _words(weighed: Weighed) -> str:
         return f"a condition on {weighed.subject}"
     if weighed.subject in _TOLD:
         return f"{weighed.says} (found: {weighed.actual or 'nothing'})"
-    return weighed.says if weighed.actual is not None else f"{weighed.says} (found: nothing)"
+    if weighed.actual is None:
+        return f"{weighed.says} (found: nothing)"
+    return weighed.says if weighed.held else f"{weighed.says} (found: something else)"
 
 
 def _personal(subject: str) -> bool:

@@ -225,7 +225,7 @@ def test_requeue_asks_first(folder: Path) -> None:
     assert (code, "nothing queued" in output) == (0, True)
     assert states(folder) == {"done": 1}
     code, output = replay(folder, "--requeue", answer="y\n")
-    assert (code, "1 jobs queued" in output) == (0, True)
+    assert (code, "jobs queued: 1" in output) == (0, True)
     assert states(folder) == {"done": 1, "queued": 1}
 
 
@@ -285,7 +285,7 @@ def test_a_route_in_shadow_delivers_nothing_until_it_is_live(folder: Path) -> No
     rules(folder, shadow.replace(", shadow: true", ""), "conf.yaml")
     assert changes(folder)[CT, "trial"]["change"] == "differs"
     code, output = replay(folder, "--requeue", "--yes")
-    assert (code, "2 results of earlier runs owed" in output) == (0, True), output
+    assert (code, "results of earlier runs owed to destinations: 2" in output) == (0, True), output
     assert owed(folder) == [("pacs", "sc"), ("pacs", "sr")]
 
 
