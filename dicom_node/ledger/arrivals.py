@@ -139,11 +139,8 @@ class Arrivals:
                 arrived.setdefault(one.instance.series_instance_uid, {})[one.instance.sop_instance_uid] = one
         touched = set()
         for series_instance_uid, images in arrived.items():
-            new = [
-                image
-                for uid, image in images.items()
-                if uid not in _held(conn, series_instance_uid, list(images))
-            ]
+            held = _held(conn, series_instance_uid, list(images))
+            new = [image for uid, image in images.items() if uid not in held]
             if new:
                 conn.execute(insert(InstanceRow), [_instance_row(image) for image in new])
                 brought(conn, series_instance_uid, [image.instance for image in new])

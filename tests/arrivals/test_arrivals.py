@@ -36,6 +36,7 @@ def world(folder: Path) -> Iterator[World]:
         noting = {"use": "tests.arrivals.noting:Noting", "options": {"notes": str(notes)}}
         slow = noting | {"options": {"notes": str(notes), "seconds": 4.0}}
         changes = {
+            "receive": {"idle_timeout": 600},
             "complete": {"settle": 0.5, "quiet": 10, "quiet_min": 1, "ceiling": 15},
             "pipelines": {"quick": noting, "slow": slow},
             "peers": {
