@@ -25,7 +25,7 @@ HEADER = {
         ({"Modality": "CT", "slices": {"min": 30}}, "slices is at least 30 (found: 12)"),
         ({"Modality": "CT", "slices": 12}, "Modality is ct (found: CT); slices is 12 (found: 12)"),
         ({"kind": "t1w"}, "kind is t1w (found: nothing)"),
-        ({"SeriesDescription": {"contains": "brain"}}, 'SeriesDescription contains "brain" (found: something else)'),
+        ({"SeriesDescription": "brain"}, "SeriesDescription is brain (found: something else)"),
         ({"SeriesDescription": {"contains": "lung"}}, 'SeriesDescription contains "lung"'),
         ({"ProtocolName": "brain"}, "ProtocolName is brain (found: nothing)"),
         ({"PatientID": "4711"}, "a condition on PatientID"),
