@@ -112,9 +112,10 @@ def main(
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--quick", action="store_true", help="small and once: does it run at all?")
     parser.add_argument("--json", action="store_true", help="one object a line: case, subject, value, unit")
+    parser.add_argument("--rounds", type=int, help="how often each subject is measured")
     options = parser.parse_args(arguments)
     show = _print_lines if options.json else _print_table
-    show(_run(cases(options.quick), QUICK_ROUNDS if options.quick else rounds))
+    show(_run(cases(options.quick), options.rounds or (QUICK_ROUNDS if options.quick else rounds)))
 
 
 def _run(cases: Iterable[Case], rounds: int) -> Iterator[list[Measured]]:
