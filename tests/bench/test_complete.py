@@ -55,6 +55,7 @@ def test_the_table_and_the_plot_name_every_subject() -> None:
         for subject in (OURS, "timer of 5 s")
         for name in ("early", "in doubt", "median wait", "95th percentile of wait")
     ]
-    figures = read(lines)
+    live = '{"case": "running node: start", "subject": "dicom-node", "value": 1.1, "unit": "s"}'
+    figures = read([*lines, live])
     assert "| proof | dicom-node | 1.50 | 1.50 | 1.5 | 1.5 |" in table(figures)
     assert plot(figures).count("<circle") == 2
