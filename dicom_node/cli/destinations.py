@@ -14,6 +14,7 @@ from dicom_node.deliver.contexts import sop_class_name
 from dicom_node.deliver.probe import RESULT_CLASSES, RESULT_SYNTAXES, Abilities, probe, short_name
 from dicom_node.deliver.stow import reach
 from dicom_node.encode import Taker, plan_every, plan_notice
+from dicom_node.encode.plan import SOP_CLASSES
 from dicom_node.errors import NodeError
 from dicom_node.node.negotiating import answered, taker
 from dicom_node.records import Choice
@@ -61,8 +62,8 @@ def _test(name: str, destination: DestinationConfig, ae_title: str) -> bool:
     for line in _explanations(abilities):
         console.print(f"  {line}", markup=False, highlight=False)
     console.print(_accepted(abilities))
-    listed = _can_be_confirmed(destination, abilities)
-    return _agrees(taker(name, destination, answered(destination, abilities.forms))) and listed
+    offered = _offers(destination, abilities)
+    return _agrees(taker(name, destination, answered(destination, abilities.forms))) and offered
 
 
 def _agrees(who: Taker) -> bool:
@@ -89,13 +90,21 @@ def _trouble(choice: Choice) -> str:
     )
 
 
-def _can_be_confirmed(destination: DestinationConfig, abilities: Abilities) -> bool:
-    """Tells where conf.yaml wants a confirmation that the destination does not offer."""
-    if not destination.confirm or abilities.lists:
-        return True
-    trouble = "`confirm` is set, but it offers no C-FIND to us: allow it there, or take `confirm` out"
-    console.print(f"  {trouble}", style="red", markup=False, highlight=False)
-    return False
+def _offers(destination: DestinationConfig, abilities: Abilities) -> bool:
+    """Tells where conf.yaml wants a confirmation, or rejection notes, that the destination does not offer."""
+    troubles = []
+    if destination.confirm and not abilities.lists:
+        troubles.append(
+            "`confirm` is set, but it offers no C-FIND to us: allow it there, or take `confirm` out"
+        )
+    if destination.rejection_notes and SOP_CLASSES["ko"] not in {uid for uid, _syntax in abilities.forms}:
+        troubles.append(
+            "`rejection_notes` is set, but it takes no Key Object Selection: allow it there, or take "
+            "`rejection_notes` out"
+        )
+    for trouble in troubles:
+        console.print(f"  {trouble}", style="red", markup=False, highlight=False)
+    return not troubles
 
 
 def _explanations(abilities: Abilities) -> list[str]:

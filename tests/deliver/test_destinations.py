@@ -95,7 +95,7 @@ def test_the_command_explains_each_destination(tmp_path: Path) -> None:
     ):
         peers = (
             line("pacs", pacs.dicom_port)
-            + line("pictures", port).replace("}", ", confirm: true}")
+            + line("pictures", port).replace("}", ", confirm: true, rejection_notes: true}")
             + line("gone", free_port())
         )
         good, all_of_them = run(tmp_path, peers, "pacs"), run(tmp_path, peers)
@@ -111,6 +111,7 @@ def test_the_command_explains_each_destination(tmp_path: Path) -> None:
     assert "seg: not accepted by the destination; rtstruct: not accepted" in pictures["seg"][1]
     assert "C-ECHO: not offered" in all_of_them.output
     assert "`confirm` is set, but it offers no C-FIND" in all_of_them.output
+    assert "`rejection_notes` is set, but it takes no Key Object Selection" in all_of_them.output
 
 
 def test_an_output_that_a_destination_takes_in_no_form(tmp_path: Path) -> None:
