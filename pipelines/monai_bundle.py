@@ -38,6 +38,7 @@ from dicom_node.pipeline import (
     model_folder,
     model_revision,
     shared,
+    tuned,
 )
 from pipelines.masks import Masks, masks_of
 from pipelines.monai_space import on_input_grid, tensor_of
@@ -65,6 +66,10 @@ class BundleOptions(Options):
     """Which roles' volumes, as channels, make each input of the bundle."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the network alone (autocast); `dicom-node models compare` tells whether the result is the same."""
+    channels_last: bool = False
+    compiled: bool = False
+    """Its network in another memory layout, and by torch.compile: faster on some devices, with the result
+    that it had, within what `dicom-node models compare` tells."""
     contrasts: tuple[float, ...] = ()
     """Factors such as 0.95 and 1.05: the network runs again on the image so changed, and the volumes'
     standard deviation over the runs is measured."""
@@ -131,7 +136,9 @@ class MonaiBundle(Pipeline):
                 raise ModelUnavailable(f"the weights of {self.name!r} don't fit its network") from error
             return made.to(self._device).eval()
 
-        self._network = shared((weights.resolve(), device), network)
+        layout = self.options.channels_last
+        self._network = shared((weights.resolve(), device, layout), network)
+        self._tuned = tuned(self._network, channels_last=layout, compiled=self.options.compiled)
 
     def shrink(self) -> bool:
         """Takes fewer sliding windows at once, then gathers the result on the CPU: neither changes it."""
@@ -187,7 +194,7 @@ class MonaiBundle(Pipeline):
         reduced = self.options.precision != "float32"
         dtype = getattr(torch, self.options.precision) if reduced else torch.bfloat16
         with torch.autocast(self._device.type, dtype=dtype, enabled=reduced):
-            return self._inferer(batch, self._network)[0].float()
+            return self._inferer(batch, self._tuned)[0].float()
 
     def _keys(self) -> tuple[str, str]:
         """The bundle's own keys of the image and of the prediction."""

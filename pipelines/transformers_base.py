@@ -141,6 +141,8 @@ def _transformers(name: str) -> Any:
         import transformers
     except ImportError as error:
         raise ModelUnavailable(NOT_INSTALLED) from error
+    quiet: Any = transformers.utils.logging.disable_progress_bar  # it has no types
+    quiet()
     return getattr(transformers, name)
 
 

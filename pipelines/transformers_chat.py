@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -10,6 +11,18 @@ from pipelines.transformers_base import HubOptions, HubPipeline
 
 PLAIN_CHAT = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 """For base models, which bring no chat template."""
+
+
+def clinical_text(header: Mapping[str, Any], keywords: Iterable[str]) -> str:
+    """What some DICOM keywords say, in the images themselves and in the orders that they carry.
+
+    Args:
+        header: of an input; Request Attributes Sequence (0040,0275) holds the orders.
+        keywords: in the order in which they are wanted.
+    """
+    places = [header, *(header.get("RequestAttributesSequence") or ())]
+    said = [str(place.get(keyword) or "").strip() for keyword in keywords for place in places]
+    return " ".join(dict.fromkeys(text for text in said if text))
 
 
 class ChatOptions(HubOptions):

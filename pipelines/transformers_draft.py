@@ -31,7 +31,7 @@ from dicom_node.pipeline import (
     montage,
     template_sentences,
 )
-from pipelines.transformers_chat import ChatOptions, ChatPipeline
+from pipelines.transformers_chat import ChatOptions, ChatPipeline, clinical_text
 
 SYSTEM = (
     "You write for a radiology report. Restate the measured findings as short plain sentences. "
@@ -48,9 +48,11 @@ class DraftOptions(ChatOptions):
     of_options: dict[str, Any] = Field(default_factory=dict)
     system: str = SYSTEM
     prompt: str = PROMPT
-    """The site's prompt; {findings}, {modality}, {body_part} and {history} are filled in."""
+    """The site's prompt; {findings}, {modality}, {body_part}, {history} and {prior} are filled in."""
     history: tuple[str, ...] = ("ReasonForTheRequestedProcedure", "AdditionalPatientHistory")
-    """DICOM keywords of the clinical text that {history} gives."""
+    """DICOM keywords of the clinical text that {history} gives, of the images and of their order."""
+    prior: tuple[str, ...] = ("StudyDate", "StudyDescription", "AdditionalPatientHistory", "ImageComments")
+    """DICOM keywords that {prior} gives of every input after the first, where the pipeline takes several."""
     kind: Literal["findings", "impression", "note"] = "impression"
     unsupported: Literal["drop", "template"] = "drop"
     """Whether an unsupported sentence is dropped, or makes the template stand instead of the draft."""
@@ -64,7 +66,7 @@ class DraftOptions(ChatOptions):
     @field_validator("prompt")
     @classmethod
     def _fills_in(cls, value: str) -> str:
-        value.format(findings="", modality="", body_part="", history="")
+        value.format(findings="", modality="", body_part="", history="", prior="")
         return value
 
 
@@ -129,7 +131,7 @@ class TextDrafter(ChatPipeline):
             return
         header = case.inputs[self.roles[0]].header
         modality = str(header.get("Modality") or "")
-        prompt = self._prompt(findings, header)
+        prompt = self._prompt(findings, case)
         # A prompt that speaks of another kind of image would make the model speak of it too.
         if foreign_modality(f"{self.options.system} {self.options.prompt}", modality):
             yield Text(template_sentences(findings), self.options.kind)
@@ -139,14 +141,16 @@ class TextDrafter(ChatPipeline):
             draft, findings, modality=modality, policy=self.options.unsupported, kind=self.options.kind
         )
 
-    def _prompt(self, findings: list[Finding], header: Mapping[str, Any]) -> str:
+    def _prompt(self, findings: list[Finding], case: Case) -> str:
+        header = case.inputs[self.roles[0]].header
         measured = "\n".join(sentence for sentence, _ in template_sentences(findings))
-        history = " ".join(str(header.get(keyword) or "") for keyword in self.options.history).strip()
+        priors = [clinical_text(case.inputs[role].header, self.options.prior) for role in self.roles[1:]]
         return self.options.prompt.format(
             findings=measured,
             modality=header.get("Modality") or "",
             body_part=header.get("BodyPartExamined") or "",
-            history=history,
+            history=clinical_text(header, self.options.history),
+            prior="\n".join(priors),
         )
 
     def _generate(self, prompt: str, _case: Case) -> str:

@@ -1,7 +1,7 @@
 """Structured extraction: a language model fills a site's form from clinical text; nothing it invents stays.
 
-The text comes from DICOM keywords of the series (the request, the history, image comments). The answer has
-to be JSON that the form's schema accepts, and each value has to stand in the text, or it is dropped.
+The text comes from DICOM keywords of the series and of its order (the request, the history, comments). The
+answer has to be JSON that the form's schema accepts; a value that doesn't stand in the text is dropped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 
 from dicom_node.pipeline import Case, Finding, NotApplicable, Options, Text
-from pipelines.transformers_chat import ChatOptions, ChatPipeline
+from pipelines.transformers_chat import ChatOptions, ChatPipeline, clinical_text
 
 TYPES: dict[str, type] = {"number": float, "text": str}
 
@@ -54,7 +54,7 @@ class ReportExtractor(ChatPipeline):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """Yields a Text of the filled fields, each with the words of the source that support it."""
-        text = " ".join(str(case.header.get(keyword) or "") for keyword in self.options.source).strip()
+        text = clinical_text(case.header, self.options.source)
         if not text:
             yield NotApplicable(f"there is no text in {', '.join(self.options.source)}")
             return
