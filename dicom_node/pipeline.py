@@ -47,6 +47,7 @@ from dicom_node.models import (
     model_folder,
     model_revision,
     shared,
+    tuned,
 )
 from dicom_node.plausibility import connected_parts, side_doubts
 from dicom_node.similar import EmbeddingIndex
@@ -238,4 +239,5 @@ __all__ = [
     "shared",
     "side_doubts",
     "template_sentences",
+    "tuned",
 ]

@@ -24,6 +24,8 @@ StoreOption = Annotated[
     typer.Option("--store", envvar=STORE_VARIABLE, help="The store's folder; else the site's data folder's."),
 ]
 CARD_LINES = 40
+FASTER = ("precision", "channels_last", "compiled")
+"""Options of pipelines that may change a result a little; without them it is the plain one."""
 
 
 def store_of(store: Path | None, config: Path) -> ModelStore:
@@ -138,13 +140,13 @@ def reference(
 
 @models.command()
 def compare(
-    pipeline: Annotated[str, typer.Argument(help="A configured pipeline with an option `precision`.")],
+    pipeline: Annotated[str, typer.Argument(help="A configured pipeline with an option `precision`, say.")],
     folder: Annotated[Path, typer.Argument(help="A series to run it on.")],
     tolerance: Annotated[float, typer.Option(help="Largest difference that counts as equal.")] = 0.01,
     device: Annotated[str | None, typer.Option(help='Such as "cuda:0"; else the first configured.')] = None,
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Run a pipeline in full and in its configured precision, and tell how far the results differ."""
+    """Run a pipeline plainly and as configured to be faster, and tell how far the results differ."""
     from dicom_node.headers import plain, read_header
     from dicom_node.infer.engine import Engine
     from dicom_node.infer.equality import difference
@@ -154,22 +156,27 @@ def compare(
     with told():
         site = load(config, pipelines=False)
         use_store(site.node.data)
-        if pipeline not in site.pipelines or "precision" not in site.pipelines[pipeline].options:
-            raise ModelUnavailable(f"{config} names no pipeline {pipeline!r} with an option precision")
+        reduced = set(FASTER) & set(site.pipelines[pipeline].options) if pipeline in site.pipelines else set()
+        if not reduced:
+            raise ModelUnavailable(
+                f"{config} names no pipeline {pipeline!r} with an option {', '.join(FASTER)}"
+            )
         configured = site.pipelines[pipeline]
-        full = configured.model_copy(update={"options": configured.options | {"precision": "float32"}})
+        plain_options = {key: value for key, value in configured.options.items() if key not in reduced}
+        full = configured.model_copy(update={"options": plain_options})
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         case = Case({"image": Input(read_volume(files), plain(read_header(files[0])))})
         engine = Engine(
             {"full": resolve(full), "reduced": resolve(configured)}, device or site.node.devices[0]
         )
         found = difference(engine.run("full", case), engine.run("reduced", case))
+    how = ", ".join(f"{key} {configured.options[key]}" for key in sorted(reduced))
     equal = found.within(tolerance)
     told_apart = f"Dice at least {found.dice:.4f}, values within {found.value:.2%}"
     verdict = f"{'equal' if equal else 'not equal'} within {tolerance:g}"
     chances = f"probabilities within {found.probability:.4f}"
     console.print(
-        f"{configured.options['precision']}: {told_apart}, {chances}: {verdict}",
+        f"{how}: {told_apart}, {chances}: {verdict}",
         style="green" if equal else "red",
         highlight=False,
     )

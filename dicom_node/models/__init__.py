@@ -11,6 +11,7 @@ from dicom_node.models.store import (
     store_root,
     use_store,
 )
+from dicom_node.models.tuned import tuned
 from dicom_node.models.weights import Checkpoint, check_weights, find_weights, load_checkpoint, load_weights
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "model_revision",
     "shared",
     "store_root",
+    "tuned",
     "use_store",
 ]

@@ -71,7 +71,7 @@ def test_compare_tells_how_far_a_precision_changes_the_result(tmp_path: Path) ->
     volume = seen(array, affine, *AXIAL)
     write_series(volume.array, volume.grid, tmp_path / "head", "MR")
     conf = tmp_path / "conf.yaml"
-    options = "{model: lumps, allow_pickle: true, precision: bfloat16}"
+    options = "{model: lumps, allow_pickle: true, precision: bfloat16, channels_last: true}"
     conf.write_text(
         "node: {data: var}\n"
         f"pipelines:\n  lumps: {{use: 'pipelines.monai_bundle:MonaiBundle', options: {options}}}\n"
