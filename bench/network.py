@@ -73,9 +73,9 @@ class Network(Pipeline):
     def _inferred(self, case: Case) -> NDArray[np.uint8]:
         import torch
 
-        array = np.empty(case.volume.array.shape, np.uint8)
+        array = np.empty(case.volume.grid.shape, np.uint8)
         with torch.no_grad():
-            for k in range(0, array.shape[0], SLAB):
+            for k in range(0, len(array), SLAB):
                 slab = torch.from_numpy(case.volume.array[k : k + SLAB].astype(np.float32))[None, None]
                 array[k : k + SLAB] = self._network(slab.to(self._device))[0].argmax(dim=0).byte().cpu()
         return array

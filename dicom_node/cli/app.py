@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from dicom_node.cli.cancel import cancel
 from dicom_node.cli.check import check
 from dicom_node.cli.demo import demo
 from dicom_node.cli.destinations import destinations
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, check, status, explain, run, send, demo, retry, replay, reindex, new_pipeline):
+for command in (serve, check, status, explain, run, send, demo, retry, cancel, replay, reindex, new_pipeline):
     app.command()(command)
 for group, name in ((destinations, "destinations"), (models, "models")):
     app.add_typer(group, name=name)

@@ -22,11 +22,11 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
     "job": {
         (None, JobState.QUEUED): "a route matched a complete series",
         (JobState.QUEUED, JobState.RUNNING): "a worker claimed it",
-        (JobState.QUEUED, JobState.DROPPED): "its series was reopened before it started",
+        (JobState.QUEUED, JobState.DROPPED): "its series was reopened before it started, or it was cancelled",
         (
             JobState.RUNNING,
             JobState.STALE,
-        ): "its series was reopened while it ran: its results are not wanted",
+        ): "its series was reopened while it ran, or it was cancelled: its results are not wanted",
         (JobState.RUNNING, JobState.QUEUED): "given back: its worker ended, or the error may pass",
         (JobState.RUNNING, JobState.DONE): "results are durable and owed to their destinations",
         (JobState.RUNNING, JobState.NOT_APPLICABLE): "the pipeline does not apply, and the study says so",

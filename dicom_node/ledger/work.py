@@ -252,6 +252,29 @@ class Work:
                 )
             )
 
+    def cancel(self, job: str, now: datetime) -> bool:
+        """Ends a job that waits or runs because an administrator asked; its worker learns of it."""
+        cause = "an administrator cancelled it"
+        with self._db.write() as conn:
+            return any(
+                move(
+                    conn,
+                    "job",
+                    before,
+                    after,
+                    JobRow.id == job,
+                    cause,
+                    now,
+                    finished_at=now,
+                    reason=cause,
+                    worker=None,
+                )
+                for before, after in (
+                    (JobState.QUEUED, JobState.DROPPED),
+                    (JobState.RUNNING, JobState.STALE),
+                )
+            )
+
     def counts(self) -> dict[str, int]:
         """Number of jobs by state."""
         with self._db.read() as conn:

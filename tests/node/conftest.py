@@ -50,7 +50,7 @@ class WorkerAtWork:
         """Ends it in order; its exit status."""
         assert self.process is not None
         self.process.terminate()
-        status = self.process.wait(60)
+        status = self.process.wait(240)
         self._close()
         return status
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from dicom_node.pipeline import (
     MILLILITRE,
@@ -28,6 +29,7 @@ class BlockOptions(Options):
     """Waits so long, and longer while there is a file `hold` in the folder of notes."""
     notes: Path
     grow_mb: int = 0
+    weights_mb: int = 0
     dies: bool = False
 
 
@@ -39,7 +41,10 @@ class Block(Pipeline):
     options: BlockOptions
 
     def load(self, device: str) -> None:
+        self.weights = np.ones((self.options.weights_mb, 125_000))
         self.note("load", device)
+        self.note("threads", str(torch.get_num_threads()))
+        self.note("nice", str(os.nice(0)))
 
     def run(self, case: Case) -> Iterable[Finding]:
         uid = str(case.header["SeriesInstanceUID"])

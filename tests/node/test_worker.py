@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 
 import psutil
 import pydicom
 import pytest
+from typer.testing import CliRunner
 
+from dicom_node.cli.app import app
 from dicom_node.config import load, resolve
 from dicom_node.node.offline import find_series, run_folder
+from dicom_node.node.worker import NICE
 from dicom_node.records import JobState
 from tests.node.conftest import Start
 
@@ -184,3 +188,38 @@ def test_a_job_that_is_taken_away_ends_and_leaves_nothing(at_work: Start) -> Non
     worker.wait_for(lambda: "job_taken_away" in worker.log, "it is told")
     assert worker.jobs()[job]["state"] == "stale"
     assert not list((worker.queued.spool.root / "results").glob(f"{job}-*"))
+
+
+def test_a_job_that_is_cancelled_ends_and_a_waiting_one_never_starts(at_work: Start) -> None:
+    worker = at_work(block={})
+    running, waiting, last = (worker.series() for _ in range(3))
+    worker.hold.touch()
+    jobs = [worker.queued.job(uid, "block") for uid in (running, waiting, last)]
+    worker.start()
+    worker.wait_for(lambda: bool(worker.noted("begin")), "one has the device")
+    first = next(
+        job for job, row in worker.jobs().items() if row["series_instance_uid"] in worker.noted("begin")
+    )
+    for job in (first, jobs[2]):
+        done = CliRunner().invoke(app, ["cancel", job, "--config", str(worker.queued.config_path)])
+        assert (done.exit_code, done.output) == (0, f"job {job} is cancelled\n")
+    worker.wait_for(lambda: "job_taken_away" in worker.log, "it is told")
+    worker.hold.unlink()
+    worker.wait_done()
+    states = {job: row["state"] for job, row in worker.jobs().items()}
+    assert [states[first], states[jobs[2]]] == ["stale", "dropped"]
+    assert sorted(states.values()) == ["done", "dropped", "stale"]
+    again = CliRunner().invoke(app, ["cancel", jobs[2], "--config", str(worker.queued.config_path)])
+    assert again.exit_code == 1
+
+
+def test_threads_priority_and_the_memory_of_warm_models_are_as_configured(at_work: Start) -> None:
+    node = {"threads": 1, "model_memory_mb": 300}
+    worker = at_work({"node": node}, one={"weights_mb": 200}, two={"weights_mb": 200})
+    jobs = [worker.queued.job(worker.series(), pipeline) for pipeline in ("one", "two")]
+    worker.start()
+    worker.wait_done()
+    assert {worker.jobs()[job]["state"] for job in jobs} == {"done"}
+    assert set(worker.noted("threads")) == {"1"}
+    assert min(int(nice) for nice in worker.noted("nice")) >= min(19, os.nice(0) + NICE)
+    assert "model_put_away" in worker.log, "400 MB of models don't stay together in 300 MB"
