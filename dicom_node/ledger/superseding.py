@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, or_, select
 from sqlalchemy.orm import aliased
 
 from dicom_node.ledger.database import Database
@@ -55,7 +55,7 @@ class Superseding:
         old, this = aliased(JobRow), aliased(JobRow)
         held = exists().where(
             DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
-            DeliveryRow.state.in_((DeliveryState.SENDING, DeliveryState.DELIVERED)),
+            _stands(DeliveryRow, (DeliveryState.SENDING, DeliveryState.DELIVERED)),
         )
         with self._db.read() as conn:
             rows = conn.execute(
@@ -67,7 +67,7 @@ class Superseding:
             )
             return [Result(**row._mapping) for row in rows]
 
-    def to_reject(self, destination: str) -> list[Replaced]:
+    def to_reject(self, destination: str, limit: int = 50) -> list[Replaced]:
         """What a destination is to be told that it no longer counts: all that replaces it is there.
 
         A job's note waits while any of its own results is not confirmed, or one of an earlier run's is on
@@ -76,7 +76,8 @@ class Superseding:
         new = aliased(JobRow)
         with self._db.read() as conn:
             due = conn.execute(
-                select(new.id, new.revision, new.finished_at).where(
+                select(new.id, new.revision, new.finished_at)
+                .where(
                     new.state.in_(_ENDED),
                     _delivery(new, destination, (DeliveryState.DELIVERED,)),
                     ~_delivery(new, destination, _UNSETTLED),
@@ -84,6 +85,7 @@ class Superseding:
                     ~_followed(new),
                     _after_a_run(new, destination),
                 )
+                .limit(limit)
             ).all()
             found = (
                 Replaced(row.id, row.revision, row.finished_at, _held(conn, row.id, destination))
@@ -179,8 +181,17 @@ def _delivery(job: Any, destination: str, states: tuple[DeliveryState, ...]) -> 
         result.kind != REJECTION,
         delivery.sop_instance_uid == result.sop_instance_uid,
         delivery.destination == destination,
-        delivery.state.in_(states),
+        _stands(delivery, states),
     )
+
+
+def _stands(delivery: Any, states: Sequence[str]) -> ColumnElement[bool]:
+    """A delivery is in one of these states.
+
+    The expression hides the column from the index of what is due: SQLite would look through everything that
+    was ever delivered, for each job, where the few deliveries of one result are meant.
+    """
+    return func.coalesce(delivery.state, "").in_(states)
 
 
 def _noted(job: Any, destination: str) -> ColumnElement[bool]:
@@ -191,7 +202,7 @@ def _noted(job: Any, destination: str) -> ColumnElement[bool]:
         result.kind == REJECTION,
         delivery.sop_instance_uid == result.sop_instance_uid,
         delivery.destination == destination,
-        delivery.state != DeliveryState.SUPERSEDED,
+        ~_stands(delivery, (DeliveryState.SUPERSEDED,)),
     )
 
 
@@ -208,7 +219,7 @@ def _held(conn: Connection, job_id: str, destination: str) -> tuple[Result, ...]
             new.id == job_id,
             ResultRow.kind != REJECTION,
             DeliveryRow.destination == destination,
-            DeliveryRow.state == DeliveryState.DELIVERED,
+            _stands(DeliveryRow, (DeliveryState.DELIVERED,)),
             ~named,
         )
         .order_by(old.revision, old.created_at, ResultRow.sop_instance_uid)
