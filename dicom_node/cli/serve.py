@@ -8,13 +8,13 @@ import threading
 from dicom_node import log
 from dicom_node.cli.common import CONFIG, ConfigOption, told
 from dicom_node.node.supervisor import supervise
+from dicom_node.signals import end_on
 
 
 def serve(config: ConfigOption = CONFIG) -> None:
     """Run the node: receivers, coordinator and workers, until SIGTERM or Ctrl-C."""
     log.configure()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    end_on(stop, signal.SIGTERM, signal.SIGINT)
     with told():
         supervise(config.resolve(), stop)

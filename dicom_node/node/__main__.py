@@ -11,13 +11,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import structlog
 
 from dicom_node import log as logging_setup
 from dicom_node.errors import NodeError
+from dicom_node.signals import end_on
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ def main(role: str, index: int, config_path: Path) -> int:
     logging_setup.configure()
     structlog.contextvars.bind_contextvars(role=role, index=index)
     ready, stop = threading.Event(), threading.Event()
-    signal.signal(signal.SIGTERM, partial(_end, stop))
+    end_on(stop, signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the supervisor decides
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     threading.Thread(target=_report, args=(ready,), daemon=True).start()
@@ -74,12 +74,6 @@ _ROLES: dict[str, Callable[[int, Path, threading.Event, threading.Event], None]]
     "worker": _work,
 }
 """Each role imports its own rooms only, so that receivers start at once and stay small."""
-
-
-def _end(stop: threading.Event, *_: object) -> None:
-    """Handles SIGTERM, once: a second one in the midst of `set` would wait for the first for ever."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    stop.set()
 
 
 def _end_with_supervisor() -> None:

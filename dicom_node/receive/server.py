@@ -22,6 +22,7 @@ from dicom_node.receive import tls
 from dicom_node.receive.association import Acceptor
 from dicom_node.receive.reception import Reception
 from dicom_node.receive.transport import Plain, Tls, Transport
+from dicom_node.signals import end_on
 from dicom_node.spool import Spool
 
 log = structlog.get_logger()
@@ -60,8 +61,7 @@ def serve(
     """
     if stop is None:
         stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        end_on(stop, signal.SIGTERM, signal.SIGINT)
     journal = spool.open_journal()
     try:
         found, dropped = spool.recover(journal)
