@@ -124,7 +124,9 @@ class Stage:
             self._uids[name] = str(dcmread(self._series[name][0]).SeriesInstanceUID)
 
     def _title(self, step: Step) -> str:
-        return f"ROW{self._row.number}{step.options.get('as', '')}"
+        """One letter is a sender of this row; a longer name is known to the node as it is."""
+        name = step.options.get("as", "")
+        return name if len(name) > 1 else f"ROW{self._row.number}{name}"
 
     # What senders do.
 

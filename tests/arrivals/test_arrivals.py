@@ -17,7 +17,7 @@ from tests.arrivals.stage import PATIENCE, Outcome, Stage, World, disturb
 from tests.arrivals.table import Row, rows
 from tests.conftest import CHECKOUT
 from tests.journey.node import AE_TITLE, RunningNode
-from tests.peers import Orthanc, storescp
+from tests.peers import Orthanc, free_port, storescp
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 ROWS = rows()
@@ -35,17 +35,14 @@ def world(folder: Path) -> Iterator[World]:
         notes.touch()
         noting = {"use": "tests.arrivals.noting:Noting", "options": {"notes": str(notes)}}
         slow = noting | {"options": {"notes": str(notes), "seconds": 4.0}}
+        asked = {"host": "127.0.0.1", "count": True}
         changes = {
             "receive": {"idle_timeout": 600},
             "complete": {"settle": 0.5, "quiet": 10, "quiet_min": 1, "ceiling": 15},
             "pipelines": {"quick": noting, "slow": slow},
             "peers": {
-                "source": {
-                    "ae_title": "SOURCE",
-                    "host": "127.0.0.1",
-                    "port": source.dicom_port,
-                    "count": True,
-                }
+                "source": asked | {"ae_title": "SOURCE", "port": source.dicom_port},
+                "silent": asked | {"ae_title": "SILENT", "port": free_port()},
             },
             "routes": ROUTES,
         }
