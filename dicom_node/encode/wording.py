@@ -25,6 +25,9 @@ DOUBTFUL = (
     "The series may not have been complete when it was analysed: no evidence of completeness arrived in time."
 )
 
+SEPARATOR = "; "
+"""Between the doubts of one measurement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -68,8 +71,10 @@ def legend(findings: Sequence[Finding]) -> list[Line]:
         if isinstance(one, Text)
         for sentence, _ in one.sentences
     ]
-    doubts = dict.fromkeys(each.doubt for each in measurements if each.doubt)
-    return lines + [Line(f"Caution: {doubt}", doubt=True) for doubt in doubts]
+    doubts = dict.fromkeys(
+        part for each in measurements if each.doubt for part in each.doubt.split(SEPARATOR)
+    )  # what several measurements share is said once
+    return lines + ([Line(f"Caution: {SEPARATOR.join(doubts)}", doubt=True)] if doubts else [])
 
 
 def wrapped(lines: Sequence[Line], cut: Callable[[str], Sequence[str]]) -> list[Line]:
