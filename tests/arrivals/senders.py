@@ -89,7 +89,37 @@ def associate(files: Sequence[Path], port: int, title: str) -> Association:
     )
     assert assoc.is_established
     assoc.reported = reported
+    assoc._reactor_checkpoint = Checkpoint()
     return assoc
+
+
+class Checkpoint(threading.Event):
+    """Knows whether pynetdicom's reactor really waits here.
+
+    pynetdicom sends once the reactor says that it is paused, which it also says when it is about to go on; it
+    then now and then takes the answer to a request for itself, and the sender waits in vain.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holds = threading.Event()
+        self.set()
+
+    def set(self) -> None:
+        self.holds.clear()
+        super().set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self.is_set():
+            return True
+        self.holds.set()
+        return super().wait(timeout)
+
+
+def pause(assoc: Association) -> None:
+    """Stops the reactor before a request; pynetdicom lets it go on afterwards."""
+    assoc._reactor_checkpoint.clear()
+    assert assoc._reactor_checkpoint.holds.wait(30)
 
 
 def cut(assoc: Association) -> None:
@@ -105,6 +135,7 @@ def cut(assoc: Association) -> None:
 def store(assoc: Association, files: Sequence[Path]) -> None:
     """Sends one file after the other; each has to be acknowledged."""
     for path in files:
+        pause(assoc)
         assert assoc.send_c_store(dcmread(path)).Status == 0
 
 
@@ -113,6 +144,7 @@ def commit(assoc: Association, files: Sequence[Path]) -> None:
     ds = Dataset()
     ds.TransactionUID = generate_uid()
     ds.ReferencedSOPSequence = references(files)
+    pause(assoc)
     status, _reply = assoc.send_n_action(ds, 1, COMMITMENT, COMMITMENT_INSTANCE)
     assert status.Status == 0
     assert assoc.reported.wait(30)
@@ -123,6 +155,7 @@ def begin_step(assoc: Association, uid: str) -> None:
     """A procedure step begins (PS3.4 F.7.2.1)."""
     ds = Dataset()
     ds.PerformedProcedureStepStatus = "IN PROGRESS"
+    pause(assoc)
     status, _reply = assoc.send_n_create(ds, MPPS, uid)
     assert status.Status == 0
 
@@ -140,6 +173,7 @@ def end_step(assoc: Association, uid: str, status: str, files: Sequence[Path]) -
         item.SeriesInstanceUID = series
         item.ReferencedImageSequence = references(its_files)
         ds.PerformedSeriesSequence.append(item)
+    pause(assoc)
     answer, _reply = assoc.send_n_set(ds, MPPS, uid)
     assert answer.Status == 0
 
