@@ -169,8 +169,10 @@ class Worker:
 
     def _kept(self, job: Job) -> Outcome | None:
         """What an earlier run of a job said, also to destinations that it has only now."""
-        outcome = kept(self._site.spool, job.id)
-        return outcome and addressed(outcome, takers(self._site, job.destinations))
+        if (outcome := kept(self._site.spool, job.id)) is None:
+            return None
+        log.info("job_was_done_before", job=job.id, state=outcome.state)
+        return addressed(outcome, takers(self._site, job.destinations))
 
     def _outcome(self, job: Job, aide: AideProcess) -> Outcome:
         """Takes a job through its stages."""
