@@ -290,13 +290,14 @@ class Stage:
         return [job for job in found if states is None or job["state"] in states]
 
     def _complete(self) -> bool:
-        return all(row["state"] == SeriesState.COMPLETE for row in self._rows())
-
-    def _settled(self) -> bool:
-        """All that was sent is held, every series is complete, and no job waits or runs."""
+        """All that was sent is held, and every series is complete."""
         held = {row["series_instance_uid"]: row["images"] for row in self._rows()}
         come = all(held.get(self._uids[name]) == len(files) for name, files in self._sent.items())
-        return come and self._complete() and not self._jobs({JobState.QUEUED, JobState.RUNNING})
+        return come and all(row["state"] == SeriesState.COMPLETE for row in self._rows())
+
+    def _settled(self) -> bool:
+        """Likewise, and no job waits or runs."""
+        return self._complete() and not self._jobs({JobState.QUEUED, JobState.RUNNING})
 
     def _wait(self, ready: Callable[[], bool], what: str) -> None:
         wait_until(ready, seconds=PATIENCE, every=0.25, what=f"row {self._row.number}: {what}")
