@@ -39,7 +39,10 @@ peers:
 
 test: setup peers
 	@scripts/install-viewer.sh
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+
+# Most of the tests wait for the processes that they watch: two files at a time.
+JOBS ?= 2
 
 # Hundreds of kills and thousands of examples: hours, not minutes.
 soak: setup peers
