@@ -19,6 +19,7 @@ from tests.peers import Orthanc
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
+os.environ.pop("COLUMNS", None)  # a test runner's; tests of commands say how wide a terminal they want
 pydicom.config.INVALID_KEYWORD_BEHAVIOR = "RAISE"
 
 hypothesis.settings.register_profile("default", max_examples=50, deadline=None)
