@@ -81,6 +81,7 @@ class _Walker:
         self.faults: list[Fault] = []
 
     def value(self, node: Node, path: KeyPath, above: tuple[Node, ...]) -> Any:
+        """The value of a composed node that stands at `path`, within the nodes `above` it."""
         if node in above:
             self.faults.append(Fault(path, "an alias refers to what it stands in", "write the value out"))
             return None
