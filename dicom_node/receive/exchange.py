@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
-from dicom_node.errors import BadInput
+from dicom_node.errors import BadInput, OutOfResources
 from dicom_node.receive import command, services
 from dicom_node.receive.admission import Admitted, refusal
 from dicom_node.receive.command import Command, Operation
@@ -20,6 +21,7 @@ from dicom_node.receive.reception import Reception
 from dicom_node.receive.status import Refused, Status
 from dicom_node.receive.storing import Storing
 from dicom_node.records import Association, AssociationOutcome, ReceiverEvent
+from dicom_node.spool import Blank
 
 log = structlog.get_logger()
 _LONGEST_COMMAND = 16_384
@@ -69,6 +71,7 @@ class Exchange:
         )
         self._recorded = False
         self._stored = 0
+        self._blank: Blank | None = None
         self._context_id = 0
         self._command = bytearray()
         self._sink: Sink | None = None
@@ -97,6 +100,8 @@ class Exchange:
         if self._sink is not None:
             self._sink.abandon()
             self._sink = None
+        if (blank := self.take_blank()) is not None:
+            blank.discard()
         self.reception.leave()
         if self._recorded:
             outcome = AssociationOutcome.RELEASED if released else AssociationOutcome.ABORTED
@@ -168,8 +173,23 @@ class Exchange:
             sink.finish()
 
     def stored(self) -> None:
-        """An object was answered with success."""
+        """An object is answered with success."""
         self._stored += 1
+
+    def prepare(self) -> None:
+        """Makes the file of a sender's next object while the sender turns to it.
+
+        To find a free inode takes the file system up to a millisecond. A sender's first object tells
+        nothing of a second one.
+        """
+        if self._stored > 1:
+            with suppress(OutOfResources):
+                self._blank = self.reception.spool.open_blank(self.association_id)
+
+    def take_blank(self) -> Blank | None:
+        """The file that was made for the next object, if there is one."""
+        blank, self._blank = self._blank, None
+        return blank
 
 
 class _Store:
@@ -186,3 +206,5 @@ class _Store:
         if status == Status.SUCCESS:
             self._exchange.stored()
         self._exchange.respond(self._request, status, comment)
+        self._storing.tidy()
+        self._exchange.prepare()

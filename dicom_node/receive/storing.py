@@ -23,6 +23,7 @@ class Storing:
     def __init__(self, exchange: Exchange, context: Context, command: Command) -> None:
         self._exchange, self._context, self._command = exchange, context, command
         self._incoming: Incoming | None = None
+        self._stored: Incoming | None = None
         self._refused: Refused | None = None
         try:
             self._incoming = self._begin()
@@ -57,6 +58,11 @@ class Storing:
             self._incoming.abandon()
             self._incoming = None
 
+    def tidy(self) -> None:
+        """What can wait until the sender has its answer."""
+        if self._stored is not None:
+            self._stored.done()
+
     def _begin(self) -> Incoming:
         command, reception = self._command, self._exchange.reception
         if self._context.service != "store" or command.sop_class_uid != self._context.abstract_syntax:
@@ -74,14 +80,15 @@ class Storing:
             self._exchange.request.calling_ae_title,
             IMPLEMENTATION_CLASS_UID,
         )
-        return reception.spool.open_incoming(self._exchange.association_id, head)
+        exchange = self._exchange
+        return reception.spool.open_incoming(exchange.association_id, head, exchange.take_blank())
 
     def _store(self, incoming: Incoming) -> None:
         identity = self._checked(incoming)
         stored = incoming.commit(identity, self._context.transfer_syntax, self._exchange.association_id)
         journal = self._exchange.reception.journal
         journal.append(ReceiverEvent(stored.happening, instance=stored.instance))
-        incoming.done()
+        self._stored = incoming
 
     def _checked(self, incoming: Incoming) -> Identity:
         """Who the instance is; what can't be read, or is of another class than it says, is set aside.

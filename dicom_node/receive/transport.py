@@ -54,6 +54,7 @@ class Plain:
             self._seconds = seconds
         began = time.monotonic()
         try:
+            _acknowledge_at_once(self._sock)
             got = self._sock.recv_into(view, flags=socket.MSG_WAITALL)
         except BlockingIOError as error:
             raise TimedOut from error
@@ -102,6 +103,7 @@ class Tls:
         try:
             while view:
                 self._sock.settimeout(max(0.001, deadline - time.monotonic()))
+                _acknowledge_at_once(self._sock)
                 got = self._sock.recv_into(view)
                 if not got:
                     raise Closed
@@ -122,6 +124,15 @@ class Tls:
     def close(self) -> None:
         """See Transport."""
         _close(self._sock)
+
+
+def _acknowledge_at_once(sock: socket.socket) -> None:
+    """For every read anew, as the kernel takes it back (tcp(7)).
+
+    A sender with Nagle's algorithm holds an object's last bytes back until all before them are
+    acknowledged, for which the kernel else waits up to 40 ms.
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _close(sock: socket.socket) -> None:

@@ -30,6 +30,21 @@ class Stored:
     instance: Instance
 
 
+class Blank:
+    """An empty file in `incoming/`, for an object that is still to come."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file. Raises OutOfResources."""
+        self.path = path
+        with storing():
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+
+    def discard(self) -> None:
+        """No object came: takes the file away."""
+        os.close(self.fd)
+        self.path.unlink(missing_ok=True)
+
+
 class Incoming:
     """A temporary file in `incoming/`, named after its association. Not for two threads at once.
 
@@ -37,16 +52,15 @@ class Incoming:
     names, by which `Spool.recover` knows that it may have been acknowledged.
     """
 
-    def __init__(self, spool: Spool, name: str, head: bytes) -> None:
+    def __init__(self, spool: Spool, blank: Blank, head: bytes) -> None:
         """Begins the file with `head`: preamble, prefix and file meta information (PS3.10 7.1)."""
         self._spool = spool
-        self.path = spool.root / layout.INCOMING / name
+        self.path, self._fd = blank.path, blank.fd
         self._head = len(head)
         self._hash = xxh3_128()
         self.size = len(head)
         """Bytes written so far, the head among them."""
         with storing():
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
             try:
                 write_all(self._fd, head)
             except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import shutil
 from collections.abc import Collection, Container, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from dicom_node.spool.durable import Folders, storing, sync_folder, write_durabl
 from dicom_node.spool.elements import Unreadable
 from dicom_node.spool.filemeta import read_file_meta
 from dicom_node.spool.identity import Identity, identify
-from dicom_node.spool.incoming import Incoming, digest_of
+from dicom_node.spool.incoming import Blank, Incoming, digest_of
 from dicom_node.spool.journal import Journal
 from dicom_node.spool.owed import Owed
 
@@ -53,17 +54,26 @@ class Spool:
 
     # receiving
 
-    def open_incoming(self, association_id: str, head: bytes) -> Incoming:
-        """Begins a file for an object that arrives on an association.
+    def open_blank(self, association_id: str) -> Blank:
+        """Makes a file for an object that will arrive on an association. Raises OutOfResources.
 
         Args:
             association_id: begins with the owner of the receiver's journal and a dot.
+        """
+        return Blank(self.root / layout.INCOMING / f"{association_id}.{next(self._numbers)}")
+
+    def open_incoming(self, association_id: str, head: bytes, blank: Blank | None = None) -> Incoming:
+        """Begins a file for an object that arrives on an association.
+
+        Args:
+            association_id: as for `open_blank`.
             head: what stands before the data set (PS3.10 7.1).
+            blank: the file, where one was made in time.
 
         Raises:
             OutOfResources: the file can't be made.
         """
-        return Incoming(self, f"{association_id}.{next(self._numbers)}", head)
+        return Incoming(self, blank or self.open_blank(association_id), head)
 
     def open_journal(self) -> Journal:
         """Begins a journal for this process. Raises OutOfResources."""
@@ -219,6 +229,13 @@ class Spool:
                 (self.root / parent).rmdir()
             except OSError:
                 break
+
+    def remove_results(self, job_ids: Collection[str]) -> None:
+        """Takes away whatever is left of all runs of jobs, which lies in folders `<job's id>-<time>`."""
+        jobs = set(job_ids)
+        for folder in (self.root / layout.RESULTS).iterdir() if jobs else ():
+            if folder.name.rpartition("-")[0] in jobs:
+                shutil.rmtree(folder)
 
     def prune_aside(self, keep: int = ASIDE_KEPT) -> None:
         """Leaves the newest refused objects only, so that a hostile sender can't fill the disk with them."""
