@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -26,10 +27,13 @@ from dicom_node.findings import (
     Segmentation,
     Text,
 )
+from dicom_node.geometry import Grid
 from dicom_node.headers import plain, read_header
+from dicom_node.phantom import write_series
 from dicom_node.pipeline import Case, Input
 from dicom_node.volume import read_volume
 from pipelines.ct_lung import CtLung
+from pipelines.monai_bundle import BundleOptions, MonaiBundle
 from pipelines.mr_brain import MrBrain
 from tests.encode.cases import ANATOMY, LUNG, ML, VOLUME, Worked, context_of
 from tests.encode.test_seg import assert_same_places
@@ -85,41 +89,55 @@ def with_more(case: Worked) -> list[Finding]:
     ]
 
 
-def real_chest(data: Path, _gunzipped: Callable[[Path], Path], _folder: Path) -> Worked:
-    return found_by(CtLung(), sorted((data / "ct_chest_cmb_crc").glob("*.dcm")))
+Ask = Callable[[str], Any]
+"""Gives what a fixture of that name gives."""
 
 
-def real_head(data: Path, gunzipped: Callable[[Path], Path], _folder: Path) -> Worked:
-    return found_by(MrBrain(), sorted(gunzipped(data / "mr_head_t1w_philips").iterdir()))
+def real_chest(ask: Ask, _folder: Path) -> Worked:
+    return found_by(CtLung(), sorted((ask("shared_data") / "ct_chest_cmb_crc").glob("*.dcm")))
 
 
-def perfusion(data: Path, _gunzipped: Callable[[Path], Path], folder: Path) -> Worked:
+def real_head(ask: Ask, _folder: Path) -> Worked:
+    folder = ask("gunzipped")(ask("shared_data") / "mr_head_t1w_philips")
+    return found_by(MrBrain(), sorted(folder.iterdir()))
+
+
+def bundle(ask: Ask, folder: Path) -> Worked:
+    """What the real bundle finds in the slices of a real head (Colin27) that hold its structures."""
+    image = nibabel.load(ask("shared_data") / "labelled" / "colin27" / "ch2.nii.gz")
+    affine = (np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine)[:, [2, 1, 0, 3]]  # RAS to LPS; (k, j, i)
+    first, last = 36, 100
+    array = np.asarray(image.dataobj).transpose(2, 1, 0)[first:last]
+    affine[:3, 3] += first * affine[:3, 0]
+    paths = write_series(array, Grid(array.shape, affine), folder / "colin27", "MR")
+    model = str(ask("shared_bundles") / "brain_structures")
+    made = MonaiBundle(BundleOptions(model=model, allow_pickle=True))
+    made.load("cpu")
+    return found_by(made, paths)
+
+
+def perfusion(ask: Ask, folder: Path) -> Worked:
     path = folder / "philips.dcm"
-    packed = (data / "enhanced_multiframe" / "1901_WIP_3DpCASL_real.dcm.gz").read_bytes()
+    packed = (ask("shared_data") / "enhanced_multiframe" / "1901_WIP_3DpCASL_real.dcm.gz").read_bytes()
     path.write_bytes(gzip.decompress(packed))
     return bright(path)
 
 
-def siemens_enhanced(data: Path, _gunzipped: Callable[[Path], Path], _folder: Path) -> Worked:
-    return bright(data / "enhanced_multiframe" / "6_1.dcm")
+def siemens_enhanced(ask: Ask, _folder: Path) -> Worked:
+    return bright(ask("shared_data") / "enhanced_multiframe" / "6_1.dcm")
 
 
-def enhanced_ct(data: Path, _gunzipped: Callable[[Path], Path], _folder: Path) -> Worked:
-    return bright(data / "enhanced_multiframe" / "eCT_Supplemental.dcm")
+def enhanced_ct(ask: Ask, _folder: Path) -> Worked:
+    return bright(ask("shared_data") / "enhanced_multiframe" / "eCT_Supplemental.dcm")
 
 
-CASES = (real_chest, real_head, perfusion, siemens_enhanced, enhanced_ct)
+CASES = (real_chest, real_head, bundle, perfusion, siemens_enhanced, enhanced_ct)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.__name__)
-def made(
-    request: pytest.FixtureRequest,
-    shared_data: Path,
-    gunzipped: Callable[[Path], Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Made:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("real")
-    return forms_of(request.param(shared_data, gunzipped, folder), folder)
+    return forms_of(request.param(request.getfixturevalue, folder), folder)
 
 
 def forms_of(case: Worked, folder: Path) -> Made:
@@ -138,6 +156,16 @@ def test_every_form_is_made_and_valid(made: Made) -> None:
 
 def test_dcmqi_gives_the_masks_back_at_the_same_positions(made: Made, tmp_path: Path) -> None:
     assert_same_places(made.files["seg"], made.case.mask, made.case.volume, tmp_path)
+
+
+@pytest.mark.parametrize("made", [bundle], indirect=True)
+def test_the_bundle_finds_every_structure_on_both_sides(made: Made) -> None:
+    mask, grid = made.case.mask, made.case.volume.grid
+    assert len(mask.segments) == 17
+    for number, segment in enumerate(mask.segments, start=1):
+        x = grid.to_patient(np.argwhere(mask.mask(number)).astype(float))[:, 0]
+        assert len(x) > 500, segment.label
+        assert min((x < 0).mean(), (x > 0).mean()) > 0.2, segment.label
 
 
 @pytest.mark.parametrize("form", ["labelmap", "fractional", "pm"])
