@@ -1,4 +1,4 @@
-"""Who gets the device next: the most urgent job whose images are read, and few jobs ahead of it."""
+"""Who gets the device next: the most urgent job, also where it is read last; and few jobs ahead of it."""
 
 from __future__ import annotations
 
@@ -61,6 +61,12 @@ class Turns:
         with self._changed:
             self._ahead[job.id] = job.priority
 
+    def pass_by(self, job: Job) -> None:
+        """A job will not ask for the device: no other waits for it."""
+        with self._changed:
+            self._ahead.pop(job.id, None)
+            self._changed.notify_all()
+
     def leave(self, job: Job) -> None:
         """Forgets a job that is through."""
         with self._changed:
@@ -82,14 +88,25 @@ class Turns:
         """The most urgent turn, for the device; None where there is none within this time."""
         with self._changed:
             self._busy = False
-            if not self._changed.wait_for(lambda: self._ready, seconds):
+            turn = self._changed.wait_for(self._next, seconds)
+            if turn is None:
                 return None
-            turn = min(self._ready, key=lambda one: one.rank)
             self._ready.remove(turn)
             self._ahead.pop(turn.job.id, None)
             self._behind.add(turn.job.id)
             self._busy = True
             return turn
+
+    def _next(self) -> Turn | None:
+        """The most urgent turn, unless a job that is more urgent still is being read.
+
+        Reading takes seconds, and a model may take minutes, in which nothing can overtake: so an idle device
+        costs less than an urgent study that waits for another one's run.
+        """
+        turn = min(self._ready, key=lambda one: one.rank, default=None)
+        if turn is None or any(priority > turn.job.priority for priority in self._ahead.values()):
+            return None
+        return turn
 
     def close(self) -> None:
         """Lets no other job in or onto the device."""

@@ -197,6 +197,7 @@ class Worker:
         self, job: Job, aide: AideProcess, reason: str, state: JobState = JobState.FAILED
     ) -> Outcome:
         """The outcome of a job without a result, with objects that say why where they can be made."""
+        self._turns.pass_by(job)
         try:
             order = order_of(job, self._site, self._pipelines[job.pipeline])
             return aide.explain(job, order, reason, state, self._limits(job))
