@@ -139,6 +139,27 @@ class Heatmap:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """What a model makes of an image as a whole, as a vector: kept with its series, to find others alike.
+
+    It makes no DICOM object and is sent to nobody.
+
+    Attributes:
+        vector: (d,) float32, finite, not all zero.
+        model, version: whose vector it is, such as "rad-dino" and its revision, 128 characters together;
+            only vectors of the same model and version are compared.
+        of: what it was computed of, in words, such as "mean over 8 key slices".
+        role: which input of the case.
+    """
+
+    vector: NDArray[np.float32]
+    model: str
+    version: str
+    of: str
+    role: str = "image"
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Words for the report; always a draft until a person signs them.
 
@@ -166,7 +187,17 @@ class NotApplicable:
     reason: str
 
 
-Finding = Segmentation | Measurement | Classification | Detection | Heatmap | Text | Picture | NotApplicable
+Finding = (
+    Segmentation
+    | Measurement
+    | Classification
+    | Detection
+    | Heatmap
+    | Embedding
+    | Text
+    | Picture
+    | NotApplicable
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +222,7 @@ __all__ = [
     "Classification",
     "Code",
     "Detection",
+    "Embedding",
     "Finding",
     "Grid",
     "Heatmap",

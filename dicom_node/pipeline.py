@@ -27,6 +27,7 @@ from dicom_node.findings import (
     Classification,
     Code,
     Detection,
+    Embedding,
     Finding,
     Heatmap,
     Measurement,
@@ -50,7 +51,6 @@ from dicom_node.models import (
     tuned,
 )
 from dicom_node.plausibility import connected_parts, side_doubts
-from dicom_node.similar import EmbeddingIndex
 from dicom_node.slices import KeySlice, evenly, key_slices, montage
 from dicom_node.terms import (
     ABSENT,
@@ -198,7 +198,7 @@ __all__ = [
     "Classification",
     "Code",
     "Detection",
-    "EmbeddingIndex",
+    "Embedding",
     "Explainer",
     "Finding",
     "Frame",

@@ -281,13 +281,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One encoded object, durable in the spool."""
+    """One encoded object, or a file that stays here such as an embedding, durable in the spool."""
 
     sop_instance_uid: str
+    """Of a file, a UID that tells it from all others."""
     sop_class_uid: str
+    """Empty for a file."""
     series_instance_uid: str
+    """Of a file, the series that it is about."""
     kind: str
-    """Its form: "seg", "labelmap", "sr", "sc", …"""
+    """Its form: "seg", "labelmap", "sr", "sc", …, "embedding"."""
     path: str
     """Relative to the spool's root."""
     description: str = ""

@@ -1,4 +1,4 @@
-"""Image embeddings (DINOv2, RAD-DINO and their kin), kept by series, and the earlier series most alike."""
+"""Image embeddings (DINOv2, RAD-DINO and their kin), kept with their series for `dicom-node similar`."""
 
 from __future__ import annotations
 
@@ -7,42 +7,23 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from dicom_node.pipeline import Case, EmbeddingIndex, Finding, NotApplicable, Text
+from dicom_node.pipeline import Case, Embedding, Finding
 from pipelines.transformers_base import HubOptions, HubPipeline
-
-
-class EmbedOptions(HubOptions):
-    """Where the embeddings are kept."""
-
-    index: Path
-    """A folder; one for each model, since different models' embeddings can't be compared."""
-    nearest: int = Field(default=3, ge=1, le=100)
-    """How many of the most alike are named."""
 
 
 class ImageEmbedder(HubPipeline):
     """Any model of pictures that gives a pooled output or patch tokens."""
 
-    name, version, title = "image_embedder", "0", "Similar series"
+    name, version, title = "image_embedder", "0", "Image embedding"
     auto = "AutoModel"
-    options_type = EmbedOptions
-    options: EmbedOptions
+    options_type = HubOptions
 
     def run(self, case: Case) -> Iterable[Finding]:
-        """Keeps the series' embedding, and yields a note that names the series most alike."""
-        uid = str(case.header.get("SeriesInstanceUID") or "")
-        if not uid:
-            yield NotApplicable("the series states no Series Instance UID to keep its embedding by")
-            return
-        vector, index = self._embedding(case), EmbeddingIndex(self.options.index)
-        alike = index.nearest(vector, self.options.nearest, without=uid)
-        index.keep(uid, vector)
-        sentences = [
-            (f"Similar series {other} (cosine {cosine:.3f}).", "embedding") for other, cosine in alike
-        ]
-        yield Text(tuple(sentences) or (("No earlier series to compare with.", "embedding"),), kind="note")
+        """Yields the series' embedding."""
+        slices = "1 key slice" if self.options.slices == 1 else f"mean over {self.options.slices} key slices"
+        model = Path(self.options.model).name
+        yield Embedding(self._embedding(case), model, self.version, f"{slices}, {self.options.precision}")
 
     def _embedding(self, case: Case) -> NDArray[np.float32]:
         """The mean over the key slices of the model's pooled outputs."""

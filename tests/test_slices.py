@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from dicom_node.geometry import Volume
 from dicom_node.phantom import axial_grid
 from dicom_node.plausibility import connected_parts, side_doubts
-from dicom_node.similar import EmbeddingIndex
 from dicom_node.slices import evenly, grey_range, key_slices, montage
 
 GRID = axial_grid((4, 6, 8), (5.0, 1.0, 1.0))
@@ -73,16 +71,3 @@ def test_left_and_right_are_held_against_the_patient() -> None:
     assert side_doubts({"left lung": one, "right lung": other}, GRID) == {}
     assert set(side_doubts({"left lung": other, "right lung": one}, GRID)) == {"left lung", "right lung"}
     assert side_doubts({"left lung": other, "liver": one}, GRID) == {}
-
-
-def test_the_nearest_embeddings_come_first(tmp_path: Path) -> None:
-    index = EmbeddingIndex(tmp_path / "index")
-    for number, vector in enumerate(([1, 0], [0, 1], [1, 1]), start=1):
-        index.keep(f"1.2.{number}", np.asarray(vector, np.float32))
-    index.keep("1.2.9", np.ones(5, np.float32))
-    found = index.nearest(np.asarray([2, 0.2], np.float32), 2)
-    assert [uid for uid, _ in found] == ["1.2.1", "1.2.3"]
-    assert found[0][1] == pytest.approx(1, abs=0.01)
-    assert index.nearest(np.asarray([1, 0], np.float32), 1, without="1.2.1")[0][0] == "1.2.3"
-    with pytest.raises(ValueError, match="Series Instance UID"):
-        index.keep("../escape", np.ones(2, np.float32))

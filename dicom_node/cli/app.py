@@ -17,6 +17,7 @@ from dicom_node.cli.retry import retry
 from dicom_node.cli.run import run
 from dicom_node.cli.send import send
 from dicom_node.cli.serve import serve
+from dicom_node.cli.similar import similar
 from dicom_node.cli.status import status
 
 app = typer.Typer(
@@ -25,7 +26,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, check, status, explain, run, send, demo, retry, cancel, replay, reindex, new_pipeline):
+for command in (
+    *(serve, check, status, explain, similar, run, send, demo),
+    *(retry, cancel, replay, reindex, new_pipeline),
+):
     app.command()(command)
 for group, name in ((destinations, "destinations"), (models, "models")):
     app.add_typer(group, name=name)

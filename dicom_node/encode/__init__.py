@@ -6,7 +6,7 @@ object as the same bytes, always; `check` is the gate that all have passed when 
 pure function of its arguments: no clock, no random number, no file.
 """
 
-from dicom_node.encode.context import EncodeContext, EncodedObject, is_own_result
+from dicom_node.encode.context import EncodeContext, EncodedFile, EncodedObject, is_own_result
 from dicom_node.encode.dispatch import encode, encode_no_result
 from dicom_node.encode.gate import check
 from dicom_node.encode.part10 import to_bytes
@@ -17,6 +17,7 @@ from dicom_node.encode.rendering import Rendered, render, render_no_result
 __all__ = [
     "PROFILES",
     "EncodeContext",
+    "EncodedFile",
     "EncodedObject",
     "Rendered",
     "Taker",

@@ -91,6 +91,26 @@ class EncodedObject:
         return str(self.ds.SeriesInstanceUID)
 
 
+@dataclass(frozen=True)
+class EncodedFile:
+    """A result that is no DICOM object: it stays in the node, and is sent to nobody.
+
+    Attributes:
+        kind: what it is: "embedding".
+        uid: derived like an object's, so that a second run makes the same.
+        series_instance_uid: the series that it is about.
+        name: of its file, within its job.
+        description: in words.
+    """
+
+    kind: str
+    uid: str
+    series_instance_uid: str
+    name: str
+    content: bytes
+    description: str
+
+
 def is_own_result(ds: Dataset) -> bool:
     """Says whether this software made the object as a result, so that it is never routed as an input.
 

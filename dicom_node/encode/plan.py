@@ -14,7 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from dicom_node.config import DEFAULT_OUTPUTS
 from dicom_node.encode.dispatch import FORMS
 from dicom_node.encode.seg import may_be_label_map
-from dicom_node.findings import Finding, Heatmap, Segmentation
+from dicom_node.findings import Embedding, Finding, Heatmap, Segmentation, Text
 from dicom_node.records import Choice
 
 SOP_CLASSES = {
@@ -120,6 +120,8 @@ def plan(findings: Sequence[Finding], taker: Taker) -> tuple[Choice, ...]:
     Returns:
         One choice for each output of which anything was found, in the order of their names.
     """
+    if _nothing_to_send(findings):
+        return ()
     masks = [one for one in findings if isinstance(one, Segmentation) and one.array.any()]
     found = {"mask"} if masks else set()
     if any(isinstance(one, Heatmap) for one in findings):
@@ -127,6 +129,13 @@ def plan(findings: Sequence[Finding], taker: Taker) -> tuple[Choice, ...]:
     apart = all(may_be_label_map(mask) for mask in masks)
     outputs = [one for one in sorted(set(taker.outputs)) if one not in _NEEDS or _NEEDS[one] in found]
     return tuple(_choose(one, CHAINS.get(one, (one,)), taker, apart=apart) for one in outputs)
+
+
+def _nothing_to_send(findings: Sequence[Finding]) -> bool:
+    """Embeddings alone, be it with notes on how they came about, are kept; there is nothing to be read."""
+    others = [one for one in findings if not isinstance(one, Embedding)]
+    notes = all(isinstance(one, Text) and one.kind == "note" for one in others)
+    return len(others) < len(findings) and notes
 
 
 def plan_every(taker: Taker) -> tuple[Choice, ...]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dicom_node.encode.compression import compressed
-from dicom_node.encode.context import EncodeContext, EncodedObject
+from dicom_node.encode.context import EncodeContext, EncodedFile, EncodedObject
 from dicom_node.encode.dispatch import encode_each, encode_no_result_each
+from dicom_node.encode.embedding import embedding_files
 from dicom_node.encode.plan import NOBODY, Taker, forms, plan, plan_notice
 from dicom_node.findings import Finding, NotApplicable
 from dicom_node.records import Choice
@@ -17,10 +18,11 @@ Made = Mapping[frozenset[str], Sequence[EncodedObject]]
 
 @dataclass(frozen=True)
 class Rendered:
-    """What leaves a job, each object with its destinations; and why it has these forms."""
+    """What leaves a job, each object with its destinations; why it has these forms; and what stays here."""
 
     objects: tuple[EncodedObject, ...]
     choices: tuple[Choice, ...]
+    files: tuple[EncodedFile, ...] = ()
 
 
 def render(findings: Sequence[Finding], context: EncodeContext, takers: Sequence[Taker]) -> Rendered:
@@ -38,7 +40,8 @@ def render(findings: Sequence[Finding], context: EncodeContext, takers: Sequence
     if refused is not None:
         return render_no_result(refused.reason, context, takers)
     chosen = {taker: plan(findings, taker) for taker in takers or [NOBODY]}
-    return _addressed(chosen, lambda wanted: encode_each(findings, context, wanted))
+    rendered = _addressed(chosen, lambda wanted: encode_each(findings, context, wanted))
+    return replace(rendered, files=embedding_files(findings, context))
 
 
 def render_no_result(reason: str, context: EncodeContext, takers: Sequence[Taker]) -> Rendered:

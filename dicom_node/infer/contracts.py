@@ -13,6 +13,7 @@ from dicom_node.findings import (
     Classification,
     Code,
     Detection,
+    Embedding,
     Finding,
     Heatmap,
     Measurement,
@@ -26,6 +27,9 @@ from dicom_node.pipeline import Case
 
 CODE_LENGTHS = {"value": 16, "scheme": 16, "meaning": 64}
 """VR SH and LO (PS3.5 6.2), for Code Value, Coding Scheme Designator and Code Meaning."""
+
+EMBEDDER_LENGTH = 128
+"""Characters of an embedding's model and version together."""
 
 
 def check_findings(findings: Sequence[object], case: Case) -> None:
@@ -73,6 +77,8 @@ def _faults(finding: Finding, case: Case, labels: frozenset[str]) -> Iterable[st
             yield from _detection_faults(finding, case.inputs[finding.role].volume.grid.shape, labels)
         case Heatmap():
             yield from _heatmap_faults(finding, case.inputs[finding.role].volume.grid.shape)
+        case Embedding():
+            yield from _embedding_faults(finding)
         case Text():
             yield from _text_faults(finding)
         case Picture():
@@ -144,6 +150,18 @@ def _heatmap_faults(finding: Heatmap, shape: tuple[int, int, int]) -> Iterable[s
         yield f"its array is {finding.array.shape} {finding.array.dtype}, needed is {shape} float32"
     else:
         yield from _unit_range_faults(finding.array)
+
+
+def _embedding_faults(finding: Embedding) -> Iterable[str]:
+    vector = finding.vector
+    if vector.dtype != np.float32 or vector.ndim != 1 or not vector.size:
+        yield f"its vector is {vector.shape} {vector.dtype}, needed is (d,) float32"
+    elif not np.isfinite(vector).all() or not vector.any():
+        yield "its vector is not finite, or all zero: it has no direction"
+    if not (finding.model.strip() and finding.version.strip() and finding.of.strip()):
+        yield "an embedding says its model, its version, and what it was computed of"
+    if len(finding.model) + len(finding.version) > EMBEDDER_LENGTH:
+        yield f"its model and version have more than {EMBEDDER_LENGTH} characters"
 
 
 def _text_faults(finding: Text) -> Iterable[str]:

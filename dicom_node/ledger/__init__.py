@@ -2,6 +2,7 @@
 
 from dicom_node.ledger.arrivals import Arrivals, Indexed
 from dicom_node.ledger.database import Database
+from dicom_node.ledger.embeddings import Embeddings, KeptEmbedding
 from dicom_node.ledger.evidence import Held, Holdings
 from dicom_node.ledger.outbox import Outbox
 from dicom_node.ledger.past import Past, PastJob, PastSeries
@@ -26,6 +27,7 @@ class Ledger:
         self.superseding = Superseding(self.database)
         self.views = Views(self.database)
         self.past = Past(self.database)
+        self.embeddings = Embeddings(self.database)
 
     def migrate(self) -> None:
         """Brings the schema to this version's."""
@@ -36,4 +38,14 @@ class Ledger:
         self.database.close()
 
 
-__all__ = ["Expired", "Held", "Indexed", "Ledger", "NewJob", "PastJob", "PastSeries", "Replaced"]
+__all__ = [
+    "Expired",
+    "Held",
+    "Indexed",
+    "KeptEmbedding",
+    "Ledger",
+    "NewJob",
+    "PastJob",
+    "PastSeries",
+    "Replaced",
+]

@@ -34,10 +34,11 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """A series that may go, with the paths of all its files, relative to the spool."""
+    """A series that may go: the paths of all its files, relative to the spool, and the ids of its jobs."""
 
     series_instance_uid: str
     paths: tuple[str, ...]
+    jobs: tuple[str, ...] = ()
 
 
 class Retention:
@@ -61,7 +62,7 @@ class Retention:
                     .limit(limit)
                 ).scalars()
             )
-            return [Expired(uid, tuple(_paths(conn, uid))) for uid in uids]
+            return [Expired(uid, tuple(_paths(conn, uid)), tuple(_jobs(conn, uid))) for uid in uids]
 
     def forget(self, series: Sequence[Expired]) -> None:
         """Removes series, their jobs, results and deliveries; their files have to be gone by then.
@@ -141,3 +142,9 @@ def _paths(conn: Connection, series_instance_uid: str) -> list[str]:
         .where(JobInputRow.series_instance_uid == series_instance_uid)
     )
     return [path for query in (images, beside, results) for path in conn.execute(query).scalars()]
+
+
+def _jobs(conn: Connection, series_instance_uid: str) -> list[str]:
+    """Ids of the jobs on a series: what a run said lies by its job, also where it made no result."""
+    theirs = JobInputRow.series_instance_uid == series_instance_uid
+    return list(conn.execute(select(JobInputRow.job_id).where(theirs).distinct()).scalars())

@@ -82,7 +82,7 @@ class Superseding:
                     _delivery(new, destination, (DeliveryState.DELIVERED,)),
                     ~_delivery(new, destination, _UNSETTLED),
                     ~_noted(new, destination),
-                    ~_followed(new),
+                    ~followed(new),
                     _after_a_run(new, destination),
                 )
                 .limit(limit)
@@ -159,7 +159,8 @@ def _follows(new: Any, old: Any) -> ColumnElement[bool]:
     )
 
 
-def _followed(job: Any) -> ColumnElement[bool]:
+def followed(job: Any) -> ColumnElement[bool]:
+    """A later run of the same question as a job's has ended."""
     later = aliased(JobRow)
     return exists().where(_follows(later, job), later.state.in_(_ENDED))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dicom_node.config import Config
-from dicom_node.encode import EncodedObject, Rendered, render, render_no_result
+from dicom_node.encode import EncodedFile, EncodedObject, Rendered, render, render_no_result
 from dicom_node.findings import Finding, NotApplicable, Text
 from dicom_node.node.orders import Order
 from dicom_node.node.preparing import Prepared, context_of
@@ -15,13 +15,14 @@ from dicom_node.records import Choice, JobState
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended: its state, why, the findings, the objects to deliver, and why these forms."""
+    """How a run ended: its state, why, the findings, the objects to deliver, why these forms, what stays."""
 
     state: JobState
     reason: str | None
     findings: tuple[Finding, ...]
     objects: tuple[EncodedObject, ...]
     choices: tuple[Choice, ...] = ()
+    files: tuple[EncodedFile, ...] = ()
 
 
 def finish(prepared: Prepared, findings: Sequence[Finding]) -> Ran:
@@ -38,7 +39,7 @@ def finish(prepared: Prepared, findings: Sequence[Finding]) -> Ran:
         findings = [*findings, *_notes(prepared)]
     rendered = render(findings, prepared.context, prepared.order.takers)
     reason = refused.reason if refused is not None else None
-    return Ran(state, reason, tuple(findings), rendered.objects, rendered.choices)
+    return Ran(state, reason, tuple(findings), rendered.objects, rendered.choices, rendered.files)
 
 
 def _notes(prepared: Prepared) -> Iterator[Text]:

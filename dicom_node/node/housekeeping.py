@@ -20,6 +20,7 @@ def keep_house(site: Site) -> int:
         for series in expired:
             for path in series.paths:
                 site.spool.remove(path)
+        site.spool.remove_results({job for series in expired for job in series.jobs})
         site.ledger.retention.forget(expired)
         forgotten += len(expired)
     for path in site.ledger.retention.forget_history(now - timedelta(days=keep.history_days)):

@@ -90,12 +90,14 @@ def run_folder(
             progress(uid, fraction)
 
         ran = run(order, engine, config, note)
-        yield one, ran, [_write(output, obj.kind, obj.sop_instance_uid, to_bytes(obj)) for obj in ran.objects]
+        yield one, ran, list(_written(ran, output))
 
 
-def _write(output: Path, kind: str, sop_instance_uid: str, content: bytes) -> Path:
-    """Writes an object as a file of its own."""
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / f"{kind}_{sop_instance_uid}.dcm"
-    path.write_bytes(content)
-    return path
+def _written(ran: Ran, output: Path) -> Iterator[Path]:
+    """Writes each object, and what a node would keep beside them, as a file of its own; gives their paths."""
+    contents = {f"{one.kind}_{one.sop_instance_uid}.dcm": to_bytes(one) for one in ran.objects}
+    contents |= {f"{one.kind}_{one.uid}{Path(one.name).suffix}": one.content for one in ran.files}
+    for name, content in contents.items():
+        output.mkdir(parents=True, exist_ok=True)
+        (output / name).write_bytes(content)
+        yield output / name

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
 
-from dicom_node.encode import EncodedObject, Taker, plan_among, to_bytes
+from dicom_node.encode import EncodedFile, EncodedObject, Taker, plan_among, to_bytes
 from dicom_node.node.finishing import Ran
 from dicom_node.records import Choice, Job, JobState, Result
 from dicom_node.spool import Spool
@@ -36,12 +36,13 @@ _ADAPTER = TypeAdapter(Outcome)
 
 
 def keep(spool: Spool, job: Job, ran: Ran) -> Outcome:
-    """Writes the objects of a run, and last what makes them whole: the outcome.
+    """Writes the objects and files of a run, and last what makes them whole: the outcome.
 
     Each run has a folder of its own: an earlier one may have died half-way, with other bytes.
     """
     folder = f"{job.id}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    results = tuple(keep_object(spool, folder, one) for one in ran.objects)
+    objects = (keep_object(spool, folder, one) for one in ran.objects)
+    results = (*objects, *(_keep_file(spool, folder, one) for one in ran.files))
     outcome = Outcome(ran.state, ran.reason, results, ran.choices)
     spool.write_result(folder, NAME, _ADAPTER.dump_json(outcome))
     return outcome
@@ -79,4 +80,16 @@ def keep_object(spool: Spool, folder: str, one: EncodedObject) -> Result:
         path=spool.write_result(folder, f"{one.sop_instance_uid}.dcm", to_bytes(one)),
         description=one.description,
         destinations=one.destinations,
+    )
+
+
+def _keep_file(spool: Spool, folder: str, one: EncodedFile) -> Result:
+    """Writes a file that is no object, and that nobody is sent."""
+    return Result(
+        sop_instance_uid=one.uid,
+        sop_class_uid="",
+        series_instance_uid=one.series_instance_uid,
+        kind=one.kind,
+        path=spool.write_result(folder, one.name, one.content),
+        description=one.description,
     )

@@ -11,11 +11,12 @@ import torch
 
 from dicom_node.errors import ModelUnavailable
 from dicom_node.infer.engine import Engine
-from dicom_node.models import ModelStore
+from dicom_node.models import ModelStore, model_revision
 from dicom_node.pipeline import (
     Case,
     Classification,
     Detection,
+    Embedding,
     Finding,
     Heatmap,
     Measurement,
@@ -23,8 +24,8 @@ from dicom_node.pipeline import (
     Options,
     Pipeline,
     Segmentation,
-    Text,
 )
+from dicom_node.similar import cosine
 from pipelines.transformers_base import HubOptions, HubPipeline
 from pipelines.transformers_classify import ImageClassifier, calibrated
 from pipelines.transformers_detect import Detector
@@ -158,25 +159,23 @@ def test_everything_that_stands_out_becomes_a_region(tmp_path: Path, case: Case)
     assert isinstance(nothing, NotApplicable)
 
 
-def test_the_series_most_alike_is_named(tmp_path: Path, case: Case) -> None:
-    folder, index = str(hub.encoder(tmp_path / "dino")), tmp_path / "index"
+def test_an_embedding_says_whose_and_of_what_and_tells_images_apart(tmp_path: Path) -> None:
+    folder = hub.encoder(tmp_path / "dino")
     array, affine = lopsided()
-    heads = {"1.2.1": array, "1.2.2": array.max() - array, "1.2.3": np.where(array == 900, 880, array)}
-    notes = []
-    for uid, head in heads.items():
-        other = case_of(seen(head, affine, *AXIAL), "CT", SeriesInstanceUID=uid)
-        [note] = run(ImageEmbedder, other, model=folder, index=index, nearest=1, slices=3)
-        assert isinstance(note, Text)
-        notes.append(note.sentences[0][0])
-    assert notes[0] == "No earlier series to compare with."
-    assert "1.2.1" in notes[1]
-    assert "1.2.1" in notes[2]
-    again = case_of(seen(array, affine, *AXIAL), "CT", SeriesInstanceUID="1.2.1")
-    [note] = run(ImageEmbedder, again, model=folder, index=index, nearest=5)
-    assert isinstance(note, Text)
-    assert len(note.sentences) == 2
-    [nothing] = run(ImageEmbedder, case, model=folder, index=index)
-    assert isinstance(nothing, NotApplicable)
+    heads = {"one": array, "inverse": array.max() - array, "nearly": np.where(array == 900, 880, array)}
+    made: dict[str, Embedding] = {}
+    for name, head in heads.items():
+        [found] = run(ImageEmbedder, case_of(seen(head, affine, *AXIAL), "CT"), model=str(folder), slices=3)
+        assert isinstance(found, Embedding)
+        made[name] = found
+    one = made["one"]
+    assert (one.vector.shape, one.vector.dtype) == ((16,), np.float32)
+    assert (one.model, one.version) == ("dino", model_revision(folder))
+    assert one.of == "mean over 3 key slices, float32"
+    assert cosine(one.vector, made["nearly"].vector) > cosine(one.vector, made["inverse"].vector)
+    [again] = run(ImageEmbedder, case_of(seen(array, affine, *AXIAL), "CT"), model=str(folder), slices=3)
+    assert isinstance(again, Embedding)
+    assert np.array_equal(again.vector, one.vector)
 
 
 def test_reduced_precision_is_close(tmp_path: Path, case: Case) -> None:

@@ -27,7 +27,7 @@ from dicom_node.encode.compression import compressed
 from dicom_node.encode.dispatch import FORMS
 from dicom_node.encode.plan import ASSUMED, PROFILES, SOP_CLASSES, Taker, forms, plan, plan_notice
 from dicom_node.encode.rendering import render, render_no_result
-from dicom_node.findings import Segmentation
+from dicom_node.findings import Embedding, Segmentation, Text
 from dicom_node.records import Choice
 from tests.encode.cases import Worked, everything, worked
 from tests.peers.dcmtk import storescu
@@ -93,6 +93,20 @@ def test_of_what_was_not_found_there_is_nothing_to_choose(small: Worked) -> None
     assert plan(small.findings, taker(("pm", "heat"))) == ()
     empty = Segmentation(np.zeros_like(small.mask.array), small.mask.segments)
     assert [choice.output for choice in plan([empty], taker(("seg", "rtstruct", "sr")))] == ["sr"]
+
+
+def test_an_embedding_stays_and_is_sent_to_nobody(small: Worked) -> None:
+    one = Embedding(np.ones(8, np.float32), "dino", "1", "1 key slice", role=small.mask.role)
+    note = Text((("The slices were resampled.", "geometry"),), kind="note")
+    rendered = render([one, note], small.context, [taker(("seg", "sr", "sc"))])
+    assert (rendered.objects, rendered.choices) == ((), ())
+    [file] = rendered.files
+    assert (file.kind, file.description) == ("embedding", "dino 1")
+    assert file.series_instance_uid == str(small.context.principal.SeriesInstanceUID)
+    beside = render([*small.findings, one], small.context, [taker(("seg", "sr", "sc"))])
+    without = render(small.findings, small.context, [taker(("seg", "sr", "sc"))])
+    assert beside.files == rendered.files
+    assert [to_bytes(obj) for obj in beside.objects] == [to_bytes(obj) for obj in without.objects]
 
 
 @pytest.mark.parametrize(

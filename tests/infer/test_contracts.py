@@ -14,6 +14,7 @@ from dicom_node.pipeline import (
     Classification,
     Code,
     Detection,
+    Embedding,
     Heatmap,
     Measurement,
     NotApplicable,
@@ -37,6 +38,7 @@ def test_sound_findings_of_every_type_pass() -> None:
             Classification(NODULE, PRESENT, 0.5, segment="lung"),
             Detection(NODULE, (0, 0, 0), (3, 5, 7), 1.0),
             Heatmap(np.ones(SHAPE, np.float32), "heat"),
+            Embedding(np.ones(8, np.float32), "dino", "1", "1 key slice"),
             Text((("A nodule.", None),)),
             Picture(np.zeros((2, 2, 3), np.uint8), "picture"),
         ],
@@ -50,6 +52,7 @@ def test_sound_findings_of_every_type_pass() -> None:
 SEGMENTATION = Segmentation(ZEROS, (LUNG,))
 MEASUREMENT = Measurement(VOLUME, 1.0, ML)
 DETECTION = Detection(NODULE, (0, 0, 0), (1, 1, 1), 0.5)
+EMBEDDING = Embedding(np.ones(8, np.float32), "dino", "1", "1 key slice")
 BREACHES: list[tuple[list[Any], str]] = [
     ([], "returned nothing"),
     ([NotApplicable("no"), MEASUREMENT], "beside other findings"),
@@ -76,6 +79,13 @@ BREACHES: list[tuple[list[Any], str]] = [
     ([replace(DETECTION, upper=(4, 1, 1))], "does not lie in"),
     ([replace(DETECTION, lower=(2, 2, 2))], "does not lie in"),
     ([Heatmap(np.full(SHAPE, 2, np.float32), "heat")], "not all in 0..1"),
+    ([replace(EMBEDDING, vector=np.ones((2, 4), np.float32))], "needed is (d,) float32"),
+    ([replace(EMBEDDING, vector=np.ones(8))], "(8,) float64"),
+    ([replace(EMBEDDING, vector=np.full(8, np.nan, np.float32))], "it has no direction"),
+    ([replace(EMBEDDING, vector=np.zeros(8, np.float32))], "all zero"),
+    ([replace(EMBEDDING, version="")], "says its model"),
+    ([replace(EMBEDDING, model="x" * 128)], "more than 128"),
+    ([replace(EMBEDDING, role="prior")], "there is no input"),
     ([Text(())], "needs sentences"),
     ([Picture(np.zeros((2, 2), np.uint8), "grey")], "(rows, columns, 3)"),
 ]
