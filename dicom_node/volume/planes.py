@@ -38,6 +38,8 @@ _WANTED = {int(Tag(keyword)): keyword for keyword in _KEYWORDS}
 _FULL_PARSER_ONLY = frozenset(int(Tag(keyword)) for keyword in _KEYWORDS if keyword.endswith("Sequence"))
 _NUMBERS = {"US": "<H", "US or SS": "<H", "UL": "<I", "FD": "<d", "FL": "<f"}
 """How binary numbers stand in a little endian file, by value representation; the others are text."""
+_FORMATS = {keyword: _NUMBERS.get(dictionary_VR(keyword)) for keyword in _KEYWORDS}
+"""Looked up once: the dictionary takes longer than a header's values."""
 
 SPLIT_KEYWORDS = (
     "StackID",
@@ -157,7 +159,7 @@ def _planes_of(path: Path) -> list[Plane]:
 
 def _value(keyword: str, content: bytes) -> Any:
     """Converts the bytes of a scanned element as pydicom would: a value, a list of them, or None."""
-    number = _NUMBERS.get(dictionary_VR(keyword))
+    number = _FORMATS[keyword]
     if number is None:
         text = content.decode("latin-1").strip("\0 ")
         return [part.strip() for part in text.split("\\")] if "\\" in text else text
