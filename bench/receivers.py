@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,14 +27,19 @@ NO_NAGLE = {"TCP_NODELAY": "1"}
 PROCESSES = 2
 """Of ours: as many as the machine that the figures are for has cores."""
 _OURS = """
-import json, sys
+import json, os, socket, sys
 from pathlib import Path
 from dicom_node import log
 from dicom_node.config.models import Config
-from dicom_node.receive import serve
+from dicom_node.receive import listen, serve
 from dicom_node.spool import Spool
 log.configure()
-serve(Config.model_validate(json.loads(sys.argv[1])), Spool(Path(sys.argv[2])))
+config = Config.model_validate(json.loads(sys.argv[1]))
+listener = listen(config.node)
+for _ in range(config.receive.processes - 1):
+    if not os.fork():
+        break
+serve(config, Spool(Path(sys.argv[2])), listener=listener)
 """
 _PLAIN = """
 import sys
@@ -58,7 +64,7 @@ def ours(port: int, folder: Path) -> list[Sequence[str | Path]]:
     """Our receiver processes, as the supervisor runs them: fsync, checks and limits on."""
     node = {"ae_title": TITLE, "address": "127.0.0.1", "port": port}
     config = json.dumps({"node": node, "receive": {"processes": PROCESSES}})
-    return [[sys.executable, "-c", _OURS, config, folder / "spool"]] * PROCESSES
+    return [[sys.executable, "-c", _OURS, config, folder / "spool"]]
 
 
 def storescp(port: int, folder: Path) -> list[Sequence[str | Path]]:
@@ -183,7 +189,7 @@ def running(name: str, folder: Path, environment: Mapping[str, str]) -> Iterator
         receiver.close()
     finally:
         for process in processes:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
         for process in processes:
             process.wait()
         shutil.rmtree(target, ignore_errors=True)
@@ -191,7 +197,9 @@ def running(name: str, folder: Path, environment: Mapping[str, str]) -> Iterator
 
 def _start(command: Sequence[str | Path], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     arguments = [str(part) for part in command]
-    return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+    return subprocess.Popen(
+        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env, start_new_session=True
+    )
 
 
 def _orthanc(port: int, folder: Path, settings: Mapping[str, object]) -> list[Sequence[str | Path]]:

@@ -1,7 +1,8 @@
-"""One process of the node: `python -m dicom_node.node ROLE INDEX CONFIG`, as the supervisor starts it.
+"""One process of the node: `python -m dicom_node.node ROLE INDEX CONFIG [FD]`, as the supervisor starts it.
 
 The process ends in order on SIGTERM, and also when its standard input closes: then its supervisor is
-gone, however that ended. It writes one line to its standard output when it is ready.
+gone, however that ended. It writes one line to its standard output when it is ready. A receiver is given
+the file descriptor of the listening socket, which all receivers inherit.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dicom_node.signals import end_on
 log = structlog.get_logger()
 
 
-def main(role: str, index: int, config_path: Path) -> int:
+def main(role: str, index: int, config_path: Path, listener: int | None = None) -> int:
     """Runs one role until it is told to stop; gives the exit status."""
     logging_setup.configure()
     structlog.contextvars.bind_contextvars(role=role, index=index)
@@ -32,22 +33,31 @@ def main(role: str, index: int, config_path: Path) -> int:
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     threading.Thread(target=_report, args=(ready,), daemon=True).start()
     try:
-        _ROLES[role](index, config_path, ready, stop)
+        if role == "receiver":
+            _receive(index, config_path, listener, ready, stop)
+        else:
+            _ROLES[role](index, config_path, ready, stop)
     except NodeError as fault:
         log.error("process_cannot_run", error=str(fault))
         return 1
     return 0
 
 
-def _receive(index: int, config_path: Path, ready: threading.Event, stop: threading.Event) -> None:
+def _receive(
+    index: int, config_path: Path, listener: int | None, ready: threading.Event, stop: threading.Event
+) -> None:
     """A receiver: needs the configuration and the file system alone, and imports no more."""
+    import socket
+
     from dicom_node.config import load
     from dicom_node.node.folders import spool_folder
     from dicom_node.receive import serve
     from dicom_node.spool import Spool
 
     config = load(config_path)
-    serve(config, Spool(spool_folder(config)), process_index=index, ready=ready.set, stop=stop)
+    spool = Spool(spool_folder(config))
+    inherited = socket.socket(fileno=listener) if listener is not None else None
+    serve(config, spool, listener=inherited, process_index=index, ready=ready.set, stop=stop)
 
 
 def _coordinate(_index: int, config_path: Path, ready: threading.Event, stop: threading.Event) -> None:
@@ -69,7 +79,6 @@ def _work(index: int, config_path: Path, ready: threading.Event, stop: threading
 
 
 _ROLES: dict[str, Callable[[int, Path, threading.Event, threading.Event], None]] = {
-    "receiver": _receive,
     "coordinator": _coordinate,
     "worker": _work,
 }
@@ -90,4 +99,4 @@ def _report(ready: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import structlog
 from dicom_node.config import load
 from dicom_node.node.folders import processes_file
 from dicom_node.node.site import open_site
+from dicom_node.receive import listen
 
 log = structlog.get_logger()
 
@@ -36,6 +38,8 @@ class Child:
     role: Role
     index: int
     config_path: Path
+    listener: socket.socket | None = None
+    """What a receiver inherits; it outlives each receiver, and so do the connections in its queue."""
     process: subprocess.Popen[bytes] | None = None
     ready: threading.Event = field(default_factory=threading.Event)
     started: float = 0.0
@@ -46,8 +50,12 @@ class Child:
     def start(self) -> None:
         """Starts the process; its standard input stays open as long as this process lives."""
         self.ready = threading.Event()
-        command = [sys.executable, "-m", "dicom_node.node", self.role, str(self.index), str(self.config_path)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        inherited = () if self.listener is None else (self.listener.fileno(),)
+        words = [self.role, str(self.index), str(self.config_path), *map(str, inherited)]
+        command = [sys.executable, "-m", "dicom_node.node", *words]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=inherited
+        )
         self.started = time.monotonic()
         self.lives += 1
         threading.Thread(target=_await_ready, args=(self.process, self.ready), daemon=True).start()
@@ -152,14 +160,14 @@ def _children(config_path: Path) -> tuple[list[Child], Path]:
     load(config_path, pipelines=True)
     with open_site(config_path) as site:
         site.ledger.migrate()
-        receivers, devices = site.config.receive.processes, len(site.config.node.devices)
-        file = processes_file(site.config)
+        config = site.config
+    listener = listen(config.node)
     children = [
-        *(Child("receiver", index, config_path) for index in range(receivers)),
+        *(Child("receiver", index, config_path, listener) for index in range(config.receive.processes)),
         Child("coordinator", 0, config_path),
-        *(Child("worker", index, config_path) for index in range(devices)),
+        *(Child("worker", index, config_path) for index in range(len(config.node.devices))),
     ]
-    return children, file
+    return children, processes_file(config)
 
 
 def _stop(children: Sequence[Child]) -> None:
@@ -171,4 +179,6 @@ def _stop(children: Sequence[Child]) -> None:
         until = time.monotonic() + grace
         for child in group:
             child.wait(until)
+            if child.listener is not None:
+                child.listener.close()
     log.info("node_stopped")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import select
 import signal
 import socket
 import threading
@@ -17,16 +16,16 @@ import pydicom.config
 import structlog
 
 from dicom_node.config.models import Config
-from dicom_node.errors import OutOfResources, PeerUnavailable
+from dicom_node.errors import OutOfResources
 from dicom_node.receive import tls
 from dicom_node.receive.association import Acceptor
+from dicom_node.receive.listening import accept, listen
 from dicom_node.receive.reception import Reception
 from dicom_node.receive.transport import Plain, Tls, Transport
 from dicom_node.signals import end_on
 from dicom_node.spool import Spool
 
 log = structlog.get_logger()
-_BACKLOG = 1024
 _TICK = 0.25
 """Seconds between looks at `stop`."""
 _WAITING = 512
@@ -39,17 +38,19 @@ def serve(
     config: Config,
     spool: Spool,
     *,
+    listener: socket.socket | None = None,
     process_index: int = 0,
     ready: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
 ) -> None:
     """Runs one receiver process until it is told to stop; associations in hand are let finish.
 
-    Several may run: they share the port, and the kernel spreads connections over them.
+    Several may run that inherited one listening socket: the one with the fewest connections takes the next.
 
     Args:
         config: the whole configuration.
         spool: where objects go.
+        listener: the socket of `listen`, which is closed at the end; None: one of its own.
         process_index: which of the processes this is, for the log.
         ready: called when connections are accepted.
         stop: set it to end in order; None: SIGTERM and SIGINT do.
@@ -66,8 +67,8 @@ def serve(
     try:
         found, dropped = spool.recover(journal)
         log.info("receiver_starts", index=process_index, recovered=found, dropped=dropped)
-        with listen(config) as listener, _tolerant():
-            _Server(Reception(config, spool, journal), listener).run(ready, stop)
+        with listener or listen(config.node) as shared, _tolerant():
+            _Server(Reception(config, spool, journal), shared).run(ready, stop)
     finally:
         journal.close()
     log.info("receiver_stopped", index=process_index)
@@ -91,23 +92,6 @@ def _tolerant() -> Iterator[None]:
         settings.reading_validation_mode = before[1]
 
 
-def listen(config: Config) -> socket.socket:
-    """A listening socket that shares its port with those of other processes. Raises PeerUnavailable."""
-    node = config.node
-    try:
-        family = socket.getaddrinfo(node.address, node.port, type=socket.SOCK_STREAM)[0][0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind((node.address, node.port))
-        sock.listen(_BACKLOG)
-    except OSError as error:
-        raise PeerUnavailable(
-            f"can't listen on {node.address}:{node.port}: {error.strerror}; is another program there?"
-        ) from error
-    return sock
-
-
 class _Server:
     """Accepts; knows every connection that is open."""
 
@@ -123,36 +107,24 @@ class _Server:
         """Serves until `stop`, and then until what is in hand is done or its time is up."""
         threading.stack_size(512 * 1024)
         gc.freeze()  # what is loaded by now stays: no collection need look at it again
-        self._listener.setblocking(False)
         callbacks = self._reception.callbacks
         calling = threading.Thread(target=callbacks.run, args=(stop,), daemon=True)
         calling.start()
         ready()
         while not stop.is_set():
-            self._accept(_TICK)
+            self._accept()
             self._retry_journal()
         self._reception.draining = True
         callbacks.wake()
         deadline = time.monotonic() + self._reception.config.drain_timeout
         while self._connections and time.monotonic() < deadline:
-            self._accept(_TICK)  # answered: rejected transiently
+            self._accept()  # answered: rejected transiently
         self._cut()
 
-    def _accept(self, seconds: float) -> None:
-        """Takes the connections that wait."""
-        if not select.select([self._listener], [], [], seconds)[0]:
-            return
-        with suppress(BlockingIOError):
-            while True:
-                try:
-                    sock, address = self._listener.accept()
-                except BlockingIOError:
-                    raise
-                except OSError as error:  # out of file descriptors, or the peer has gone
-                    log.warning("accept_failed", error=error.strerror)
-                    time.sleep(0.05)
-                    return
-                self._start(sock, address[0])
+    def _accept(self) -> None:
+        """Takes a connection that waits."""
+        if (accepted := accept(self._listener, _TICK, len(self._connections))) is not None:
+            self._start(*accepted)
 
     def _start(self, sock: socket.socket, address: str) -> None:
         if len(self._connections) >= self._most:

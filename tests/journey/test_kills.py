@@ -18,6 +18,7 @@ from dicom_node.ledger import Ledger
 from dicom_node.ledger.tables import InstanceRow
 from dicom_node.node.site import open_site
 from dicom_node.node.supervisor import Child
+from dicom_node.receive import listen
 from dicom_node.spool import Spool
 from tests.peers import free_port, wait_until
 from tests.receive.scp import TITLE
@@ -39,9 +40,10 @@ class Processes:
         with open_site(path) as site:
             site.ledger.migrate()
             self.spool, self.database = Path(site.spool.root), site.ledger.database.engine.url
+        self.listener = listener = listen(self.config.node)
         self.children = [
-            Child("receiver", 0, path),
-            Child("receiver", 1, path),
+            Child("receiver", 0, path, listener),
+            Child("receiver", 1, path, listener),
             Child("coordinator", 0, path),
         ]
         for child in self.children:
@@ -57,6 +59,7 @@ class Processes:
 
     def stop(self) -> None:
         """Ends all in order, the coordinator last."""
+        self.listener.close()
         for child in self.children:
             assert child.ready.wait(60)
             child.terminate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.config.models import Config
-from dicom_node.receive import serve
+from dicom_node.receive import listen, serve
 from dicom_node.records import Instance, ReceiverEvent
 from dicom_node.spool import Spool
 from tests.peers import free_port, wait_until
@@ -22,15 +23,15 @@ from tests.peers.process import listens
 
 TITLE = "DICOMNODE"
 PROGRAM = """
-import json, sys
+import json, socket, sys
 from pathlib import Path
 from dicom_node import log
 from dicom_node.config.models import Config
 from dicom_node.receive import serve
 from dicom_node.spool import Spool
 log.configure()
-config = Config.model_validate(json.loads(sys.argv[1]))
-serve(config, Spool(Path(sys.argv[2])), ready=lambda: print("ready", flush=True))
+config, listener = Config.model_validate(json.loads(sys.argv[1])), socket.socket(fileno=int(sys.argv[3]))
+serve(config, Spool(Path(sys.argv[2])), listener=listener, ready=lambda: print("ready", flush=True))
 """
 
 
@@ -99,13 +100,17 @@ def receiver(folder: Path, **receive: Any) -> Iterator[Scp]:
 
 @dataclass
 class Processes:
-    """Receivers as processes of their own, which share one port."""
+    """Receivers as processes of their own, which inherit one listening socket."""
 
     folder: Path
     count: int = 1
     receive: dict[str, Any] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    listener: socket.socket = field(init=False)
     running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.listener = listen(Config.model_validate(configuration(self.port)).node)
 
     def start(self) -> None:
         """Starts those that do not run, and waits until they are ready."""
@@ -124,6 +129,7 @@ class Processes:
 
     def end(self) -> None:
         """Ends all, in order."""
+        self.listener.close()
         for process in self.running:
             process.terminate()
         for process in self.running:
@@ -136,10 +142,11 @@ class Processes:
         return Scp(self.port, Spool(self.folder / "spool"), config)
 
     def _start(self) -> subprocess.Popen[str]:
-        config = json.dumps(configuration(self.port, **self.receive))
+        config, inherited = json.dumps(configuration(self.port, **self.receive)), self.listener.fileno()
         with (self.folder / "log").open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, config, str(self.folder / "spool")],
+                [sys.executable, "-c", PROGRAM, config, str(self.folder / "spool"), str(inherited)],
+                pass_fds=(inherited,),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -145,12 +145,23 @@ def test_a_stopped_receiver_lets_the_association_in_hand_finish(tmp_path: Path) 
 
 
 @pytest.mark.fault
+def test_whoever_connects_while_the_only_receiver_is_dead_is_served_by_its_next_life(tmp_path: Path) -> None:
+    with processes(tmp_path) as receivers:
+        receivers.kill()
+        with Sender(receivers.port) as sender:
+            receivers.start()
+            sender.associate()
+            assert sender.store("1.2.6") == 0
+
+
+@pytest.mark.fault
 def test_several_processes_share_the_port_and_the_work(tmp_path: Path) -> None:
     with processes(tmp_path, count=2) as receivers:
-        for number in range(24):
-            with Sender(receivers.port) as sender:
-                sender.associate()
-                assert sender.store(f"1.2.6.{number}") == 0
+        for number in range(12):
+            with Sender(receivers.port) as one, Sender(receivers.port) as other:
+                for name, sender in (("1", one), ("2", other)):
+                    sender.associate()
+                    assert sender.store(f"1.2.6.{number}.{name}") == 0
         scp = receivers.scp()
         shares = [len(scp.spool.read_journal(name, 0)[0]) for name in scp.spool.journals()]
         assert len(shares) == 2

@@ -9,6 +9,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.records import AssociationOutcome
+from tests.peers import wait_until
 from tests.receive.scp import Scp, receiver
 from tests.receive.upper_layer import (
     CT,
@@ -49,7 +50,8 @@ def test_success_means_that_the_file_is_there(scp: Scp, sender: Sender) -> None:
     (instance,) = scp.stored()
     assert scp.spool.path(instance.path).read_bytes().endswith(data_set("1.2.6"))
     assert instance.series_instance_uid == "1.2.5"
-    assert list((scp.spool.root / "incoming").glob("[!.]*")) == []
+    incoming = scp.spool.root / "incoming"
+    wait_until(lambda: not list(incoming.glob("[!.]*")), seconds=10, what="the temporary name goes")
 
 
 def test_an_association_is_recorded_from_its_first_image_to_its_end(scp: Scp, sender: Sender) -> None:
