@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicom_node.boxes import WHOLE, Box, box_of, label_boxes
 from dicom_node.geometry import Grid
 
 
@@ -42,7 +44,7 @@ class Segment:
     tracking_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segmentation:
     """Structures on the grid of an input volume.
 
@@ -59,12 +61,31 @@ class Segmentation:
     role: str = "image"
     title: str = "Segmentation"
 
-    def mask(self, number: int) -> NDArray[np.bool_]:
-        """(k, j, i) bool mask of a segment by its number, from 1; fractions count from one half."""
+    def mask(self, number: int, box: Box = WHOLE) -> NDArray[np.bool_]:
+        """(k, j, i) bool mask of a segment by its number, from 1, or of a part of it.
+
+        Fractions count from one half.
+        """
         if self.array.ndim == 3:
-            return np.asarray(self.array == number)
-        layer = self.array[number - 1]
-        return np.asarray(layer >= 0.5) if layer.dtype.kind == "f" else np.asarray(layer, dtype=bool)
+            return np.asarray(self.array[box] == number)
+        return _bools(self.array[number - 1][box])
+
+    def section(self, number: int, k: int) -> NDArray[np.bool_]:
+        """(j, i) bool mask of a segment on one slice, without looking at the others."""
+        if self.array.ndim == 3:
+            return np.asarray(self.array[k] == number)
+        return _bools(self.array[number - 1, k])
+
+    @cached_property
+    def boxes(self) -> tuple[Box | None, ...]:
+        """The smallest box around each segment's mask, in the order of numbers; None where it is empty."""
+        if self.array.ndim == 3:
+            return label_boxes(self.array, len(self.segments))
+        return tuple(box_of(self.mask(number)) for number in range(1, len(self.segments) + 1))
+
+
+def _bools(layer: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(layer >= 0.5) if layer.dtype.kind == "f" else np.asarray(layer, dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +227,7 @@ class Algorithm:
 
     Attributes:
         family: CID 7162, such as (123110, DCM, "Artificial Intelligence").
-        parameters: the options that the run used, as text.
+        parameters: the options that shaped the result, by name and as text; no folder of this machine.
     """
 
     name: str

@@ -111,15 +111,15 @@ def _site(segment: Segment) -> list[Dataset]:
 def _section(mask: Segmentation, segment_number: int, context: EncodeContext) -> Dataset | None:
     """The area of the structure's largest section, with its outline on the source image."""
     volume = context.volumes[mask.role]
-    where = mask.mask(segment_number)
-    k = key_slice(where)
+    k = key_slice(mask, segment_number)
     if k is None or not volume.frames:
         return None
-    lines = outlines(where[k])
+    section = mask.section(segment_number, k)
+    lines = outlines(section)
     frame = volume.frames[k]
     source = next(ds for ds in context.sources[mask.role] if str(ds.SOPInstanceUID) == frame.sop_instance_uid)
     _, spacing_j, spacing_i = volume.grid.spacing
-    area = float(where[k].sum()) * spacing_j * spacing_i
+    area = float(section.sum()) * spacing_j * spacing_i
     drawn = coordinates(
         _SOURCE,
         "POLYLINE",

@@ -22,7 +22,7 @@ def key_slices(findings: Sequence[Finding]) -> list[tuple[str, int]]:
     for finding in findings:
         if isinstance(finding, Segmentation):
             numbers = range(1, len(finding.segments) + 1)
-            best = (key_slice(finding.mask(number)) for number in numbers)
+            best = (key_slice(finding, number) for number in numbers)
             places += [(finding.role, k) for k in best if k is not None]
         elif isinstance(finding, Detection):
             places.append((finding.role, round((finding.lower[0] + finding.upper[0]) / 2)))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from dicom_node.boxes import around
 from dicom_node.errors import ModelFailed
 from dicom_node.findings import Segmentation
 
@@ -30,28 +31,32 @@ class Patch:
 
 def patches(segmentation: Segmentation) -> list[Patch]:
     """Every part that isn't empty, by segment number, then by slice."""
-    array = segmentation.array
-    found = _label_patches(array) if array.ndim == 3 else _layer_patches(segmentation)
+    found = _label_patches(segmentation) if segmentation.array.ndim == 3 else _layer_patches(segmentation)
     return sorted(found, key=lambda patch: (patch.number, patch.k))
 
 
-def _label_patches(array: NDArray[np.generic]) -> Iterator[Patch]:
-    for k, plane in enumerate(array):
-        if not plane.any():
-            continue
-        for index, bounds in enumerate(ndimage.find_objects(plane.astype(np.int32, copy=False))):
+def _label_patches(segmentation: Segmentation) -> Iterator[Patch]:
+    box = around(segmentation.boxes)
+    if box is None:
+        return
+    slices, rows, columns = box
+    top = rows.start
+    for k in range(slices.start, slices.stop):
+        plane = segmentation.array[k]
+        for index, bounds in enumerate(ndimage.find_objects(plane[rows, columns])):
             if bounds is not None:
-                start = bounds[0].start - bounds[0].start % 8
-                yield Patch(index + 1, k, start, plane[start : bounds[0].stop] == index + 1)
+                start = top + bounds[0].start
+                start -= start % 8
+                yield Patch(index + 1, k, start, plane[start : top + bounds[0].stop] == index + 1)
 
 
 def _layer_patches(segmentation: Segmentation) -> Iterator[Patch]:
-    for index in range(len(segmentation.segments)):
-        mask = segmentation.mask(index + 1)
-        for k in np.flatnonzero(mask.any(axis=(1, 2))):
-            filled = np.flatnonzero(mask[k].any(axis=1))
-            start = int(filled[0] - filled[0] % 8)
-            yield Patch(index + 1, int(k), start, mask[k, start : filled[-1] + 1])
+    for number, box in enumerate(segmentation.boxes, start=1):
+        for k in range(box[0].start, box[0].stop) if box else ():
+            section = segmentation.section(number, k)
+            if len(filled := np.flatnonzero(section.any(axis=1))):
+                start = int(filled[0] - filled[0] % 8)
+                yield Patch(number, k, start, section[start : filled[-1] + 1])
 
 
 def pack(found: list[Patch], rows: int, columns: int) -> bytes:

@@ -6,11 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import measure
 
+from dicom_node.boxes import box_of
+from dicom_node.findings import Segmentation
 
-def key_slice(mask: NDArray[np.bool_]) -> int | None:
-    """The slice k with the largest section of a (k, j, i) mask; None where it is empty."""
-    areas = np.count_nonzero(mask, axis=(1, 2))
-    return int(areas.argmax()) if areas.any() else None
+
+def key_slice(segmentation: Segmentation, number: int) -> int | None:
+    """The slice k with the largest section of a segment; None where it is empty."""
+    box = segmentation.boxes[number - 1]
+    if box is None:
+        return None
+    return int(box[0].start + np.count_nonzero(segmentation.mask(number, box), axis=(1, 2)).argmax())
 
 
 def outlines(section: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
@@ -23,9 +28,13 @@ def outlines(section: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
         (n, 2) arrays of (column, row), first point repeated at the end, with the top left corner of the
         first pixel at 0, 0, as in DICOM's image coordinates (PS3.3 C.18.6.1.2).
     """
-    padded = np.pad(section.astype(np.float32), 1)
-    found = _contours(padded)
-    closed = [line[:, ::-1] - 0.5 for line in found if len(line) >= 4]
+    box = box_of(section[None])
+    if box is None:
+        return []
+    _, rows, columns = box
+    padded = np.pad(section[rows, columns].astype(np.float32), 1)
+    corner = np.array([columns.start, rows.start]) - 0.5
+    closed = [line[:, ::-1] + corner for line in _contours(padded) if len(line) >= 4]
     return sorted(closed, key=lambda line: -_length(line))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydicom import Dataset
 
+from dicom_node.boxes import around
 from dicom_node.encode.context import EncodeContext
 from dicom_node.encode.lettering import WHITE, write
 from dicom_node.encode.outlines import outlines
@@ -23,8 +24,9 @@ def chosen_slices(masks: Sequence[Segmentation], volume: Volume, count: int) -> 
     """Slices spread evenly over where there is anything to see; over the whole volume without masks."""
     filled = np.zeros(volume.grid.shape[0], dtype=bool)
     for mask in masks:
-        axes = tuple(axis for axis in range(mask.array.ndim) if axis != mask.array.ndim - 3)
-        filled |= mask.array.any(axis=axes)
+        if (box := around(mask.boxes)) is not None:
+            part = mask.array[(..., *box)]
+            filled[box[0]] |= part.any(axis=(*range(part.ndim - 3), -2, -1))
     where = np.flatnonzero(filled) if filled.any() else np.arange(len(filled))
     positions = (np.arange(count) + 0.5) / count * len(where)
     return sorted({int(where[int(position)]) for position in positions})
@@ -83,13 +85,12 @@ def view_of(masks: Sequence[Segmentation], volume: Volume, size: tuple[int, int]
 
 def _bounds(masks: Sequence[Segmentation], whole: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """(column, row) corners of what is filled in any slice; the whole slice where nothing is."""
-    shadows = [mask.array.any(axis=tuple(range(mask.array.ndim - 2))) for mask in masks]
-    shadow = np.logical_or.reduce(shadows) if shadows else np.zeros(1, dtype=bool)
-    if not shadow.any():
+    box = around(around(mask.boxes) for mask in masks)
+    if box is None:
         return np.zeros(2), whole
-    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
-    return np.array([columns[0], rows[0]], dtype=float), np.array(
-        [columns[-1] + 1, rows[-1] + 1], dtype=float
+    _, rows, columns = box
+    return np.array([columns.start, rows.start], dtype=float), np.array(
+        [columns.stop, rows.stop], dtype=float
     )
 
 
@@ -110,7 +111,7 @@ def panel(
     draw = ImageDraw.Draw(picture)
     for mask in masks:
         for number, segment in enumerate(mask.segments, start=1):
-            for line in outlines(mask.mask(number)[k]):
+            for line in outlines(mask.section(number, k)):
                 draw.line(view.place(line), fill=color_of(segment, number), width=3, joint="curve")
     annotate(draw, context.volumes[role], view, f"image {source.ds.get('InstanceNumber', k + 1)}")
     return picture

@@ -85,7 +85,7 @@ def _annotation(k: int, source: Source, masks: Sequence[Segmentation], words: Se
         _shape(simplified(line))
         for mask in masks
         for number in range(1, len(mask.segments) + 1)
-        for line in outlines(mask.mask(number)[k])[:3]
+        for line in outlines(mask.section(number, k))[:3]
     ]
     if shapes:
         item.GraphicObjectSequence = shapes

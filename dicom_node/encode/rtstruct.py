@@ -100,15 +100,16 @@ def _contours(number: int, finding: Segmentation, volume: Volume, by_uid: dict[s
     item = Dataset()
     item.ROIDisplayColor = list(color_of(finding.segments[number - 1], number))
     item.ReferencedROINumber = number
-    contours = [_contour(points, volume, k, by_uid) for k, points in _lines(finding.mask(number))]
+    contours = [_contour(points, volume, k, by_uid) for k, points in _lines(number, finding)]
     item["ContourSequence"] = raw_sequence("ContourSequence", contours)
     return item
 
 
-def _lines(mask: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    for k in np.flatnonzero(mask.any(axis=(1, 2))):
-        for line in outlines(mask[k]):
-            yield int(k), without_collinear(line)
+def _lines(number: int, finding: Segmentation) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    box = finding.boxes[number - 1]
+    for k in range(box[0].start, box[0].stop) if box else ():
+        for line in outlines(finding.section(number, k)):
+            yield k, without_collinear(line)
 
 
 def _contour(points: NDArray[np.float64], volume: Volume, k: int, by_uid: dict[str, Dataset]) -> bytes:

@@ -73,6 +73,15 @@ def test_a_mask_that_is_not_the_finding_is_stopped(
         check(objects, context, small.findings)
 
 
+def test_a_slice_that_is_missing_is_stopped(small: Worked) -> None:
+    array = small.mask.array.copy()
+    array[np.flatnonzero(array.any(axis=(1, 2)))[-1]] = 0
+    context = replace(small.context, outputs=frozenset({"seg"}))
+    objects = encode([replace(small.mask, array=array)], context)
+    with pytest.raises(GateRefused, match="more or fewer voxels"):
+        check(objects, context, small.findings)
+
+
 def test_a_series_of_its_own(small: Worked, good: list[EncodedObject]) -> None:
     objects = deepcopy(good)
     objects[0].ds.SeriesInstanceUID = small.headers[0].SeriesInstanceUID

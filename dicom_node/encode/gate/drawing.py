@@ -23,7 +23,7 @@ def outline_faults(ds: Dataset, findings: Sequence[Finding], context: EncodeCont
         for mask in findings
         if isinstance(mask, Segmentation)
         for number, segment in enumerate(mask.segments, start=1)
-        if mask.mask(number).any()
+        if mask.boxes[number - 1] is not None
     }
     for group in _containers(ds):
         content = group.get("ContentSequence") or ()
@@ -63,7 +63,7 @@ def _along(outline: Dataset, mask: Segmentation, number: int, context: EncodeCon
     points = np.array(outline.get("GraphicData") or [], dtype=np.float64)
     if k is None or len(points) % 2:
         return False
-    section = np.pad(mask.mask(number)[k], 1)
+    section = np.pad(mask.section(number, k), 1)
     columns, rows = np.floor(points[0::2]).astype(int) + 1, np.floor(points[1::2]).astype(int) + 1
     near = np.zeros(len(columns), dtype=bool)
     for down in (-1, 0, 1):

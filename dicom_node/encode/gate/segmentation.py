@@ -89,9 +89,18 @@ def pixel_faults(
     )
     if other:
         yield f"{other} frames hold other pixels than were found at their positions"
+    if int(np.bitwise_count(packed).sum(dtype=np.int64)) != _voxels(finding):
+        yield "there are more or fewer voxels than were found"
     shown = {(frame.segment, k) for frame, k in zip(frames, slices, strict=True)}
     if len(shown) != len(frames):
         yield "a segment has two frames at one position"
+
+
+def _voxels(finding: Segmentation) -> int:
+    """How many voxels all segments have together, counted without regard to where they lie."""
+    if finding.array.dtype.kind != "f":
+        return int(np.count_nonzero(finding.array))
+    return sum(int(np.count_nonzero(layer >= 0.5)) for layer in finding.array)
 
 
 def _label_faults(
@@ -122,10 +131,7 @@ def _equal(section: NDArray[np.bool_], expected: NDArray[np.bool_] | None) -> bo
 def _expected(finding: Segmentation, segment: int | None, k: int | None) -> NDArray[np.bool_] | None:
     if segment is None or k is None or not 1 <= segment <= len(finding.segments):
         return None
-    if finding.array.ndim == 3:
-        return np.asarray(finding.array[k] == segment)
-    layer = finding.array[segment - 1, k]
-    return np.asarray(layer >= 0.5) if layer.dtype.kind == "f" else np.asarray(layer, dtype=bool)
+    return finding.section(segment, k)
 
 
 def _same(packed: NDArray[np.uint8], at: int, size: int, expected: NDArray[np.bool_] | None) -> bool:
