@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _COMPARED = 1 << 20
 """Bytes compared at a time."""
+_SMALL, _GATHERED = 1 << 16, 1 << 17
+"""Fragments of fewer bytes are gathered to so many before they are written: senders like PDUs of 16 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Incoming:
         self.path, self._fd = blank.path, blank.fd
         self._head = len(head)
         self._hash = xxh3_128()
+        self._gathered = bytearray()
         self.size = len(head)
         """Bytes written so far, the head among them."""
         with storing():
@@ -68,14 +71,19 @@ class Incoming:
                 raise
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Appends bytes of the data set. Raises OutOfResources."""
-        with storing():
-            write_all(self._fd, data)
-        self._hash.update(data)
+        """Appends bytes of the data set. Raises OutOfResources: the temporary file is gone."""
         self.size += len(data)
+        if len(data) < _SMALL:
+            self._gathered += data
+            if len(self._gathered) >= _GATHERED:
+                self._flush()
+        else:
+            self._flush()
+            self._write(data)
 
     def identity(self, transfer_syntax_uid: str) -> Identity:
-        """The UIDs in the data set as far as it has been written. Raises Unreadable."""
+        """The UIDs in the data set as far as it has been written. Raises Unreadable, OutOfResources."""
+        self._flush()
         return identify(self._fd, self._head, transfer_syntax_uid)
 
     def commit(self, identity: Identity, transfer_syntax_uid: str, association_id: str) -> Stored:
@@ -88,6 +96,7 @@ class Incoming:
             OutOfResources: nothing was stored; the temporary file is gone.
         """
         try:
+            self._flush()
             with storing():
                 return self._commit(identity, transfer_syntax_uid, association_id)
         except BaseException:
@@ -97,6 +106,7 @@ class Incoming:
     def set_aside(self) -> str:
         """Keeps the bytes for inspection in `aside/`; gives the path. Raises OutOfResources."""
         try:
+            self._flush()
             with storing(), self._spool.folders.folder(layout.ASIDE) as folder:
                 name = self.path.name + layout.SUFFIX
                 os.link(self.path, name, dst_dir_fd=folder)
@@ -113,6 +123,20 @@ class Incoming:
         """Takes the bytes away; nothing is left. May be called at any time."""
         self._close()
         self.path.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if self._gathered:
+            self._write(self._gathered)
+            self._gathered.clear()
+
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
+        try:
+            with storing():
+                write_all(self._fd, data)
+        except BaseException:
+            self.abandon()
+            raise
+        self._hash.update(data)
 
     def _close(self) -> None:
         if self._fd >= 0:
