@@ -61,6 +61,7 @@ from dicom_node.terms import (
     concept_for,
     segment_for,
 )
+from dicom_node.told import parameters_of
 
 
 class Options(BaseModel):
@@ -144,6 +145,8 @@ class Pipeline(ABC):
     """One task on one kind of series. Made once for each warm worker; `load` may take long, `run` not."""
 
     options_type: ClassVar[type[Options]] = Options
+    untold: ClassVar[frozenset[str]] = frozenset({"allow_pickle", "requires", "title"})
+    """Names of options that its results don't tell, since they shape none, or are told elsewhere."""
     name: str
     version: str
     """Of the method and its weights; with the options it tells one result from another."""
@@ -161,9 +164,9 @@ class Pipeline(ABC):
 
     @property
     def algorithm(self) -> Algorithm:
-        """How the results name their maker; override it to cite the method."""
-        options = tuple((key, str(value)) for key, value in sorted(self.options.model_dump().items()))
-        return Algorithm(name=self.name, version=self.version, parameters=options)
+        """How results name their maker, with the options that shape them; override it to cite the method."""
+        parameters = parameters_of(self.options, self.untold)
+        return Algorithm(name=self.name, version=self.version, parameters=parameters)
 
     @property
     def requirements(self) -> Mapping[str, Requirements]:

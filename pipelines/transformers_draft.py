@@ -87,6 +87,8 @@ class TextDrafter(ChatPipeline):
 
     name, version, title = "text_drafter", "0", "Draft"
     options_type: ClassVar[type[Options]] = DraftOptions
+    untold = Pipeline.untold | {"of_options"}
+    """The other pipeline tells its own."""
     options: DraftOptions
 
     def __init__(self, options: DraftOptions) -> None:
@@ -108,7 +110,8 @@ class TextDrafter(ChatPipeline):
     def algorithm(self) -> Algorithm:
         """The measuring pipeline's, with the drafting model among its parameters."""
         inner, drafting = self._inner.algorithm, super().algorithm
-        parameters = (("draft", f"{drafting.name} {drafting.version}"), *drafting.parameters)
+        told = ((f"draft.{name}", value) for name, value in drafting.parameters)
+        parameters = (("draft", f"{drafting.name} {drafting.version}"), *told)
         return Algorithm(
             inner.name, self.version, inner.family, (*inner.parameters, *parameters), inner.source
         )

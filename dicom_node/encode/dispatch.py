@@ -25,6 +25,7 @@ from dicom_node.encode.sr import (
     report_of_no_result,
 )
 from dicom_node.findings import Finding, Heatmap, NotApplicable, Segmentation
+from dicom_node.told import without_folders
 
 _OF_MASKS: Mapping[str, Callable[[Segmentation, EncodeContext, int], EncodedObject]] = {
     "seg": segmentation,
@@ -109,6 +110,7 @@ def encode_no_result_each(
         GateRefused: an object isn't fit to leave.
     """
     made: dict[frozenset[str], list[EncodedObject]] = {}
+    reason = without_folders(reason)  # whoever reads it is at another machine
     notices = {form: make(reason, context) for form, make in _NOTICES.items() if _asked(form, wanted)}
     for forms in wanted:
         made[forms] = [notices[form] for form in _NOTICES if form in forms] or [notices["sc"]]

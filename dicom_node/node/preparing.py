@@ -15,6 +15,7 @@ from dicom_node.errors import BadInput
 from dicom_node.headers import instance_number, plain, read_header
 from dicom_node.node.orders import Order
 from dicom_node.pipeline import Input
+from dicom_node.told import without_machine
 from dicom_node.volume import Straight, read_straight
 
 
@@ -75,7 +76,7 @@ def _context(order: Order, config: Config) -> EncodeContext:
     return EncodeContext(
         sources={role: read_headers(paths) for role, paths in order.paths.items()},
         volumes={},
-        algorithm=order.algorithm,
+        algorithm=without_machine(order.algorithm),
         title=order.title,
         job_id=order.job_id,
         revision=order.revision,

@@ -69,7 +69,7 @@ def test_a_vision_language_models_draft_reaches_the_report(tmp_path: Path, folde
     for told, (sentence, _) in zip(drafted, measured, strict=True):
         assert told == f"DRAFT, not verified: {sentence}"
     assert any(text.startswith("Support: ") for text in texts(report, "Comment"))
-    assert f"prompt={PROMPT}" in texts(report, "Algorithm Parameters")
+    assert f"draft.prompt={PROMPT}" in texts(report, "Algorithm Parameters")
 
 
 def test_the_prompt_holds_the_order_and_the_priors(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_model_and_prompt_are_kept_with_the_result(model: str) -> None:
     parameters = dict(made.algorithm.parameters)
     assert made.algorithm.name == "halves"
     assert made.version.startswith("2+")
-    assert parameters["prompt"] == "Word this: {findings}"
+    assert parameters["draft.prompt"] == "Word this: {findings}"
     assert parameters["draft"].startswith("text_drafter: ")
 
 

@@ -88,7 +88,7 @@ ADAPTERS = {
         options={"structures": {"liver": {"point": [0, 0, 0]}}},
     ),
     "everything": Adapter(f"{TRANSFORMERS}segment:EverythingSegmenter", hub.sam),
-    "embedder": Adapter(f"{TRANSFORMERS}embed:ImageEmbedder", hub.encoder, options={"index": "index"}),
+    "embedder": Adapter(f"{TRANSFORMERS}embed:ImageEmbedder", hub.encoder),
     "text": Adapter(f"{TRANSFORMERS}draft:TextDrafter", hub.language_model, options=HALVES),
     "vision": Adapter(f"{TRANSFORMERS}draft:VisionDrafter", hub.vision_language_model, options=HALVES),
     "extractor": Adapter(
