@@ -82,6 +82,20 @@ class StorageCommitment:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitmentOutcome:
+    """What a destination answered when we asked it for storage commitment (PS3.4 J.3.3).
+
+    Attributes:
+        committed: SOP Instance UIDs of what it takes responsibility for.
+        failed: Failure Reason (0008,1197) by SOP Instance UID of what it doesn't.
+    """
+
+    transaction_uid: str
+    committed: tuple[str, ...]
+    failed: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class PerformedStep:
     """A modality performed procedure step (PS3.4 F.7) as last reported."""
 
@@ -248,6 +262,8 @@ class DeliveryState(StrEnum):
 
     OWED = "owed"
     SENDING = "sending"
+    SENT = "sent"
+    """Answered with success; whether the destination takes responsibility for it is not known yet."""
     DELIVERED = "delivered"
     REFUSED = "refused"
     SUPERSEDED = "superseded"

@@ -128,6 +128,10 @@ class Association:
         finally:
             self._connection.patience(self.peer.timeout)
 
+    def comes(self, seconds: float) -> bool:
+        """Whether the peer sends something by itself within so many seconds: `receive` then takes it."""
+        return self._connection.comes(seconds)
+
     def _message(self) -> Message:
         command_set, data = bytearray(), bytearray()
         command: Dataset | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from contextlib import suppress
@@ -80,6 +81,14 @@ class Connection:
         if kind == PDU.ABORT:
             raise self._lost("it aborted the association; its log may say why")
         return PDU(kind), header + body
+
+    def comes(self, seconds: float) -> bool:
+        """Whether something comes within so many seconds, be it the end of the connection."""
+        if self.ended:
+            return False
+        watch = select.poll()
+        watch.register(self._socket, select.POLLIN)
+        return bool(watch.poll(seconds * 1000))
 
     def abort(self) -> None:
         """Ends the association at once, unless it has ended; the peer need not be there any more."""

@@ -93,6 +93,11 @@ def _trouble(choice: Choice) -> str:
 def _offers(destination: DestinationConfig, abilities: Abilities) -> bool:
     """Tells where conf.yaml wants a confirmation, or rejection notes, that the destination does not offer."""
     troubles = []
+    if destination.confirm == "commitment" and not abilities.storage_commitment:
+        troubles.append(
+            "`confirm: commitment` is set, but it offers no storage commitment to us: allow it there, or "
+            "set `confirm: true`"
+        )
     if destination.confirm and not abilities.lists:
         troubles.append(
             "`confirm` is set, but it offers no C-FIND to us: allow it there, or take `confirm` out"
@@ -110,10 +115,11 @@ def _offers(destination: DestinationConfig, abilities: Abilities) -> bool:
 def _explanations(abilities: Abilities) -> list[str]:
     echo = abilities.echo_seconds
     finds = "offered; with `confirm: true` an object counts as delivered when it is listed"
+    commits = "with `confirm: commitment` an object counts as delivered when it takes responsibility"
     return [
         "C-ECHO: not offered" if echo is None else f"C-ECHO: answered after {echo * 1000:.0f} ms",
         f"C-FIND: {finds}" if abilities.lists else "C-FIND: not offered; `confirm` can't be used",
-        "storage commitment: " + ("offered" if abilities.storage_commitment else "not offered"),
+        "storage commitment: " + (f"offered; {commits}" if abilities.storage_commitment else "not offered"),
     ]
 
 

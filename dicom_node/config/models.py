@@ -234,8 +234,11 @@ class DestinationConfig(Section):
     profile: ProfileName = "generic"
     """What its viewers show; each output comes in the best form that they show and that it accepts."""
     timeout: Seconds = 30.0
-    confirm: bool = False
-    """Delivered only when it lists the object, asked by C-FIND, or by QIDO-RS where it has a url."""
+    confirm: Literal[False, True, "commitment"] = False
+    """Delivered only when it lists the object, asked by C-FIND, or by QIDO-RS where it has a url; or when
+    it takes responsibility for the object, asked by storage commitment."""
+    commitment_wait: Seconds = 3600.0
+    """For it to tell whether it takes responsibility; then what it lists decides."""
     rejection_notes: bool = False
     """It is told which results a later revision has replaced, by rejection notes (IHE IOCM)."""
 

@@ -87,6 +87,9 @@ def _whereabouts(path: KeyPath, destination: dict[str, Any]) -> Iterator[Fault]:
             yield Fault((*path, key), "its url says already where it is", "take one of them out")
         if key not in destination and "url" not in destination:
             yield Fault(path, f'the key "{key}" is missing', "add it, or the url of its DICOMweb")
+    if destination.get("confirm") == "commitment" and "url" in destination:
+        found = "storage commitment is asked for by DIMSE, and this destination has a url"
+        yield Fault((*path, "confirm"), found, "true asks by QIDO-RS what it lists")
 
 
 def _peers(content: dict[str, Any]) -> Iterator[Fault]:

@@ -32,6 +32,7 @@ from pydicom.uid import (
 from pynetdicom.presentation import build_context
 
 from dicom_node.association import MAX_CONTEXTS, NothingAccepted, Peer, associate
+from dicom_node.association.commitment import COMMITMENT
 from dicom_node.association.find import MODELS
 from dicom_node.deliver.contexts import LABEL_MAP, Form
 from dicom_node.deliver.status import meaning
@@ -71,7 +72,6 @@ _SHORT = {
     JPEG2000Lossless: "JPEG 2000",
 }
 VERIFICATION = UID("1.2.840.10008.1.1")
-STORAGE_COMMITMENT = UID("1.2.840.10008.1.20.1")
 _C_ECHO_RQ = 0x0030
 """Command Field (0000,0100), PS3.7 9.3.5.1."""
 
@@ -137,14 +137,14 @@ def short_name(transfer_syntax_uid: str) -> str:
 def probe(peer: Peer, calling_ae_title: str) -> Abilities:
     """All that a destination can do for us. Raises what `accepted_contexts` raises."""
     forms = accepted_contexts(peer, calling_ae_title)
-    services = [VERIFICATION, STORAGE_COMMITMENT, *MODELS]
+    services = [VERIFICATION, COMMITMENT, *MODELS]
     offered = {
         form.sop_class_uid
         for form in accepted_contexts(peer, calling_ae_title, services, [ImplicitVRLittleEndian])
     }
     return Abilities(
         forms=forms,
-        storage_commitment=STORAGE_COMMITMENT in offered,
+        storage_commitment=COMMITMENT in offered,
         lists=not offered.isdisjoint(MODELS),
         echo_seconds=echo(peer, calling_ae_title) if VERIFICATION in offered else None,
     )

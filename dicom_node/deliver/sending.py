@@ -21,7 +21,8 @@ def send(
 ) -> list[DeliveryOutcome]:
     """Sends objects by C-STORE, or by STOW-RS where the destination has a url. Raises nothing.
 
-    Where the destination's `confirm` is set, success stands for what it lists afterwards.
+    Where the destination's `confirm` is true, success stands for what it lists afterwards; where it is
+    "commitment", for its answer alone: `ask_commitment` is the next step.
 
     Args:
         deliveries: what to send, all owed to this destination.
@@ -33,12 +34,13 @@ def send(
     Returns:
         One outcome for each delivery, in the order given.
     """
-    tell = _nobody if destination.confirm else settled
+    lists = destination.confirm is True
+    tell = _nobody if lists else settled
     if destination.url is not None:
         outcomes = stow.send(deliveries, destination, open_path, tell)
     else:
         outcomes = dimse.send(deliveries, destination, node_ae_title, open_path, tell)
-    if destination.confirm:
+    if lists:
         outcomes = confirmed(deliveries, outcomes, destination, node_ae_title, open_path)
         for outcome in outcomes:
             settled(outcome)

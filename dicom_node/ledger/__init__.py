@@ -6,6 +6,7 @@ from dicom_node.ledger.embeddings import Embeddings, KeptEmbedding
 from dicom_node.ledger.evidence import Held, Holdings
 from dicom_node.ledger.outbox import Outbox
 from dicom_node.ledger.past import Past, PastJob, PastSeries
+from dicom_node.ledger.promised import Promised, Unpromised
 from dicom_node.ledger.queueing import NewJob
 from dicom_node.ledger.retention import Expired, Retention
 from dicom_node.ledger.superseding import Replaced, Superseding
@@ -23,6 +24,7 @@ class Ledger:
         self.holdings = Holdings(self.database)
         self.work = Work(self.database)
         self.outbox = Outbox(self.database)
+        self.promised = Promised(self.database)
         self.retention = Retention(self.database)
         self.superseding = Superseding(self.database)
         self.views = Views(self.database)
@@ -48,4 +50,5 @@ __all__ = [
     "PastJob",
     "PastSeries",
     "Replaced",
+    "Unpromised",
 ]

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.superseding import supersede
 from dicom_node.ledger.tables import DeliveryRow, JobRow, ResultRow
 from dicom_node.ledger.transitions import move
 from dicom_node.records import Delivery, DeliveryOutcome, DeliveryState
+
+DELIVERIES = (
+    select(
+        DeliveryRow.id,
+        DeliveryRow.attempt,
+        DeliveryRow.destination,
+        ResultRow.sop_instance_uid,
+        ResultRow.sop_class_uid,
+        ResultRow.path,
+        JobRow.study_instance_uid,
+    )
+    .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
+    .join(JobRow, JobRow.id == ResultRow.job_id)
+    .order_by(DeliveryRow.id)
+)
+"""The columns of `Delivery`."""
 
 
 class Outbox:
@@ -51,22 +67,8 @@ class Outbox:
                 now,
                 attempt=DeliveryRow.attempt + 1,
             )
-            rows = conn.execute(
-                select(
-                    DeliveryRow.id,
-                    DeliveryRow.attempt,
-                    DeliveryRow.destination,
-                    ResultRow.sop_instance_uid,
-                    ResultRow.sop_class_uid,
-                    ResultRow.path,
-                    JobRow.study_instance_uid,
-                )
-                .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
-                .join(JobRow, JobRow.id == ResultRow.job_id)
-                .where(DeliveryRow.id.in_(ids), DeliveryRow.state == DeliveryState.SENDING)
-                .order_by(DeliveryRow.id)
-            )
-            return [Delivery(**row._mapping) for row in rows]
+            sending = DeliveryRow.id.in_(ids), DeliveryRow.state == DeliveryState.SENDING
+            return [Delivery(**row._mapping) for row in conn.execute(DELIVERIES.where(*sending))]
 
     def settle(self, outcomes: Sequence[tuple[DeliveryOutcome, timedelta | None]], now: datetime) -> None:
         """Records how attempts ended.
@@ -77,44 +79,7 @@ class Outbox:
         """
         with self._db.write() as conn:
             for outcome, delay in outcomes:
-                this = DeliveryRow.id == outcome.delivery_id
-                sending = DeliveryState.SENDING
-                if outcome.error is None:
-                    move(
-                        conn,
-                        "delivery",
-                        sending,
-                        DeliveryState.DELIVERED,
-                        this,
-                        "acknowledged",
-                        now,
-                        error=None,
-                        finished_at=now,
-                    )
-                elif delay is None:
-                    move(
-                        conn,
-                        "delivery",
-                        sending,
-                        DeliveryState.REFUSED,
-                        this,
-                        outcome.error,
-                        now,
-                        error=outcome.error,
-                        finished_at=now,
-                    )
-                else:
-                    move(
-                        conn,
-                        "delivery",
-                        sending,
-                        DeliveryState.OWED,
-                        this,
-                        outcome.error,
-                        now,
-                        error=outcome.error,
-                        not_before=now + delay,
-                    )
+                end(conn, DeliveryState.SENDING, outcome, delay, "acknowledged", now)
 
     def recover(self, destination: str, now: datetime) -> int:
         """Owes again what an attempt that was cut off left unsettled; a peer may get the same bytes twice."""
@@ -157,3 +122,22 @@ class Outbox:
                     finished_at=None,
                 )
             )
+
+
+def end(
+    conn: Connection,
+    before: DeliveryState,
+    outcome: DeliveryOutcome,
+    delay: timedelta | None,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Moves a delivery to where an outcome brings it: delivered for a cause, owed after a delay, refused."""
+    if outcome.error is None:
+        after, values = DeliveryState.DELIVERED, {"finished_at": now}
+    elif delay is None:
+        after, cause, values = DeliveryState.REFUSED, outcome.error, {"finished_at": now}
+    else:
+        after, cause, values = DeliveryState.OWED, outcome.error, {"not_before": now + delay}
+    this = DeliveryRow.id == outcome.delivery_id
+    move(conn, "delivery", before, after, this, cause, now, error=outcome.error, **values)

@@ -18,7 +18,7 @@ from dicom_node.records import DeliveryState, Job, JobState, Result
 REJECTION = "rejection"
 """Kind of the results that are rejection notes."""
 _ENDED = (JobState.DONE, JobState.NOT_APPLICABLE, JobState.FAILED)
-_UNSETTLED = (DeliveryState.OWED, DeliveryState.SENDING, DeliveryState.REFUSED)
+_UNSETTLED = (DeliveryState.OWED, DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.REFUSED)
 _OBJECT = (
     ResultRow.sop_instance_uid,
     ResultRow.sop_class_uid,
@@ -55,7 +55,7 @@ class Superseding:
         old, this = aliased(JobRow), aliased(JobRow)
         held = exists().where(
             DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
-            _stands(DeliveryRow, (DeliveryState.SENDING, DeliveryState.DELIVERED)),
+            _stands(DeliveryRow, (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.DELIVERED)),
         )
         with self._db.read() as conn:
             rows = conn.execute(
@@ -168,7 +168,7 @@ def followed(job: Any) -> ColumnElement[bool]:
 def _after_a_run(job: Any, destination: str) -> ColumnElement[bool]:
     """A destination holds results of an earlier run, and none of them is still on its way."""
     old, other = aliased(JobRow), aliased(JobRow)
-    on_the_way = (DeliveryState.OWED, DeliveryState.SENDING)
+    on_the_way = (DeliveryState.OWED, DeliveryState.SENDING, DeliveryState.SENT)
     held = exists().where(_follows(job, old), _delivery(old, destination, (DeliveryState.DELIVERED,)))
     moving = exists().where(_follows(job, other), _delivery(other, destination, on_the_way))
     return held & ~moving

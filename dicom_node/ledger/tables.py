@@ -300,6 +300,8 @@ class DeliveryRow(Base):
     not_before: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
+    transaction_uid: Mapped[str | None] = mapped_column(UID)
+    """Of the storage commitment that is awaited for it."""
 
     __table_args__ = (Index("ix_deliveries_due", "state", "destination", "not_before"),)
 

@@ -43,6 +43,13 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
         ): "the attempt failed in a way that may pass, or was cut off",
         (DeliveryState.SENDING, DeliveryState.DELIVERED): "the peer acknowledged it",
         (DeliveryState.SENDING, DeliveryState.REFUSED): "the peer refused it for good",
+        (
+            DeliveryState.SENDING,
+            DeliveryState.SENT,
+        ): "the peer acknowledged it, and is asked to commit itself",
+        (DeliveryState.SENT, DeliveryState.DELIVERED): "the peer takes responsibility for it, or lists it",
+        (DeliveryState.SENT, DeliveryState.OWED): "the peer does not hold it: it is sent again",
+        (DeliveryState.SENT, DeliveryState.REFUSED): "the peer will not take responsibility for it",
         (DeliveryState.REFUSED, DeliveryState.OWED): "an administrator asked for another try",
         (DeliveryState.REFUSED, DeliveryState.SUPERSEDED): "a later revision's results are owed in its place",
     },

@@ -174,6 +174,7 @@ class Views:
             counts["jobs"].get("running", 0),
             counts["deliveries"].get("owed", 0),
             counts["deliveries"].get("sending", 0),
+            counts["deliveries"].get("sent", 0),
         )
         return not any(busy)
 

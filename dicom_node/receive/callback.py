@@ -13,15 +13,13 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from pydicom import Dataset
-from pydicom.uid import UID
 from pynetdicom.presentation import build_context, build_role
-from pynetdicom.sop_class import StorageCommitmentPushModelInstance
 
 from dicom_node.association import Association, associate
+from dicom_node.association.commitment import COMMITMENT, COMMITMENT_INSTANCE
 from dicom_node.config.models import Config
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.receive.commitment import Report
-from dicom_node.receive.negotiation import COMMITMENT
 from dicom_node.receive.status import Status
 from dicom_node.records import Refusal, StorageCommitment
 from dicom_node.spool import Spool
@@ -154,8 +152,8 @@ def _report(assoc: Association, report: Report) -> None:
     assert context is not None  # noqa: S101 - nothing else was proposed
     command = Dataset()
     command.CommandField = _N_EVENT_REPORT_RQ
-    command.AffectedSOPClassUID = UID(COMMITMENT)
-    command.AffectedSOPInstanceUID = StorageCommitmentPushModelInstance
+    command.AffectedSOPClassUID = COMMITMENT
+    command.AffectedSOPInstanceUID = COMMITMENT_INSTANCE
     command.EventTypeID = report.event_type
     status = assoc.ask(context, command, report.data_set()).status
     if status != Status.SUCCESS:

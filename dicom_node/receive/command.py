@@ -24,6 +24,7 @@ class Operation(IntEnum):
 
     C_STORE = 0x0001
     C_ECHO = 0x0030
+    N_EVENT_REPORT = 0x0100
     N_SET = 0x0120
     N_ACTION = 0x0130
     N_CREATE = 0x0140

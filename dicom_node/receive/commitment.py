@@ -11,10 +11,9 @@ from pydicom.uid import UID
 from pynetdicom.dimse_messages import N_EVENT_REPORT_RQ
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import encode
-from pynetdicom.sop_class import StorageCommitmentPushModelInstance
 
+from dicom_node.association.commitment import COMMITMENT, COMMITMENT_INSTANCE
 from dicom_node.receive.messages import send_message
-from dicom_node.receive.negotiation import COMMITMENT
 from dicom_node.receive.status import Status
 from dicom_node.records import StorageCommitment
 from dicom_node.spool import Spool
@@ -95,8 +94,8 @@ class Reports:
         syntax = UID(self._exchange.context(context_id).transfer_syntax)
         primitive = N_EVENT_REPORT()
         primitive.MessageID = message_id
-        primitive.AffectedSOPClassUID = UID(COMMITMENT)
-        primitive.AffectedSOPInstanceUID = StorageCommitmentPushModelInstance
+        primitive.AffectedSOPClassUID = COMMITMENT
+        primitive.AffectedSOPInstanceUID = COMMITMENT_INSTANCE
         primitive.EventTypeID = report.event_type
         raw = encode(report.data_set(), syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated)
         primitive.EventInformation = BytesIO(raw or b"")

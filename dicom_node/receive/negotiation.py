@@ -26,12 +26,12 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext
 
+from dicom_node.association.commitment import COMMITMENT
 from dicom_node.errors import BadInput
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.receive.pdu import MAX_PDU
 
 VERIFICATION = "1.2.840.10008.1.1"
-COMMITMENT = "1.2.840.10008.1.20.1"
 MPPS = "1.2.840.10008.3.1.2.3.3"
 SERVICES: Mapping[str, str] = {VERIFICATION: "echo", COMMITMENT: "commit", MPPS: "mpps"}
 """What a peer must be allowed, by abstract syntax; everything else that is accepted is storage."""
@@ -195,7 +195,8 @@ def _judge(
         return _NO_ABSTRACT_SYNTAX, offered[0]
     if SERVICES.get(abstract_syntax, "store") not in may:
         return _USER_REJECTION, offered[0]
-    if role is not None and not role.scu_role:  # it would only be SCP, as we are
+    as_we_are = role is not None and not role.scu_role  # SCP alone
+    if as_we_are and abstract_syntax != COMMITMENT:
         return _USER_REJECTION, offered[0]
     for uid in offered:
         if uid.startswith(_TRANSFER_SYNTAX_ROOT) or (private and uid and not uid.startswith(_DICOM_ROOT)):
@@ -299,6 +300,8 @@ def _answered_information(
     for role in roles:
         answer = SCP_SCU_RoleSelectionNegotiation()
         answer.sop_class_uid, answer.scu_role, answer.scp_role = role.sop_class_uid, True, False
+        if str(role.sop_class_uid) == COMMITMENT:  # it may tell what became of what we sent (PS3.4 J.3.3)
+            answer.scu_role, answer.scp_role = bool(role.scu_role), bool(role.scp_role)
         items.append(answer)
     for item in asked.user_information:
         if isinstance(item, AsynchronousOperationsWindowNegotiation):

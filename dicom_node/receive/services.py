@@ -12,17 +12,19 @@ from pydicom.uid import UID, generate_uid
 from pynetdicom.dimse_messages import (
     N_ACTION_RSP,
     N_CREATE_RSP,
+    N_EVENT_REPORT_RSP,
     N_SET_RSP,
     DIMSEMessage,
 )
-from pynetdicom.dimse_primitives import N_ACTION, N_CREATE, N_SET
+from pynetdicom.dimse_primitives import N_ACTION, N_CREATE, N_EVENT_REPORT, N_SET
 from pynetdicom.dsutils import decode
 from pynetdicom.pdu_primitives import P_DATA
 
-from dicom_node.errors import OutOfResources
+from dicom_node.association.commitment import COMMITMENT, outcome_of
+from dicom_node.errors import BadInput, OutOfResources
 from dicom_node.receive.command import Command, Operation
 from dicom_node.receive.messages import send_message
-from dicom_node.receive.negotiation import COMMITMENT, MPPS, Context
+from dicom_node.receive.negotiation import MPPS, Context
 from dicom_node.receive.pdu import COMMAND, LAST
 from dicom_node.receive.status import Refused, Status
 from dicom_node.receive.steps import step_of
@@ -36,11 +38,17 @@ _LARGEST = 32 << 20
 """Bytes of a request's data set: a commitment of a hundred thousand instances."""
 _REQUEST = 1
 """Action Type ID of a storage commitment request (PS3.4 J.3.2.1)."""
-_RESPONSES = {N_ACTION: N_ACTION_RSP, N_CREATE: N_CREATE_RSP, N_SET: N_SET_RSP}
+_SERVED = (Operation.N_ACTION, Operation.N_CREATE, Operation.N_EVENT_REPORT, Operation.N_SET)
+_RESPONSES = {
+    N_ACTION: N_ACTION_RSP,
+    N_CREATE: N_CREATE_RSP,
+    N_EVENT_REPORT: N_EVENT_REPORT_RSP,
+    N_SET: N_SET_RSP,
+}
 
 
 class Service:
-    """One N-ACTION, N-CREATE or N-SET, or a message that has no place here, as a sink."""
+    """One N-ACTION, N-CREATE, N-EVENT-REPORT or N-SET, or a message that has no place here, as a sink."""
 
     def __init__(self, exchange: Exchange, context: Context, context_id: int, request: Command) -> None:
         self._exchange, self._context, self._context_id, self._request = (
@@ -76,6 +84,8 @@ class Service:
         primitive = self._primitive()
         if isinstance(primitive, N_ACTION) and self._context.abstract_syntax == COMMITMENT:
             self._commit(primitive)
+        elif isinstance(primitive, N_EVENT_REPORT) and self._context.abstract_syntax == COMMITMENT:
+            self._note_outcome(primitive)
         elif isinstance(primitive, N_CREATE | N_SET) and self._context.abstract_syntax == MPPS:
             self._step(primitive)
         else:
@@ -83,7 +93,7 @@ class Service:
 
     def _primitive(self) -> object:
         """The message as pynetdicom reads it. Raises Refused."""
-        if self._request.operation not in (Operation.N_ACTION, Operation.N_CREATE, Operation.N_SET):
+        if self._request.operation not in _SERVED:
             raise Refused(Status.UNRECOGNIZED_OPERATION, "not served")
         if self._data.tell() > _LARGEST:
             raise Refused(Status.RESOURCE_LIMITATION, "the data set is too large")
@@ -137,6 +147,18 @@ class Service:
         self._respond(N_ACTION(), request.RequestedSOPInstanceUID)
         exchange.reports.send(asked, name, self._context_id)
 
+    def _note_outcome(self, request: N_EVENT_REPORT) -> None:
+        """Takes the outcome of a commitment that we asked for, on an association that the peer opened."""
+        try:
+            outcome = outcome_of(self._data_set())
+        except BadInput as error:
+            raise Refused(Status.MISSING_ATTRIBUTE, str(error)) from error
+        if not self._exchange.reception.spool.promises.told(outcome):
+            raise Refused(Status.INVALID_ARGUMENT_VALUE, "a transaction that is not awaited here")
+        response = N_EVENT_REPORT()
+        response.EventTypeID = request.EventTypeID
+        self._respond(response, request.AffectedSOPInstanceUID)
+
     def _step(self, request: N_CREATE | N_SET) -> None:
         """Notes how a procedure step stands."""
         exchange, ds = self._exchange, self._data_set()
@@ -152,7 +174,7 @@ class Service:
         exchange.reception.journal.append(ReceiverEvent("mpps", step=step))
         self._respond(N_CREATE() if creates else N_SET(), UID(uid))
 
-    def _respond(self, response: N_ACTION | N_CREATE | N_SET, instance: UID | None) -> None:
+    def _respond(self, response: N_ACTION | N_CREATE | N_EVENT_REPORT | N_SET, instance: UID | None) -> None:
         response.MessageIDBeingRespondedTo = self._request.message_id
         response.AffectedSOPClassUID = UID(self._context.abstract_syntax)
         response.AffectedSOPInstanceUID = instance

@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 
 INCOMING, INSTANCES, ASIDE, RESULTS = "incoming", "instances", "aside", "results"
-JOURNALS, STEPS, OWED = "journals", "steps", "owed"
-FOLDERS = (INCOMING, INSTANCES, ASIDE, RESULTS, JOURNALS, STEPS, OWED)
+JOURNALS, STEPS, OWED, PROMISES = "journals", "steps", "owed", "promises"
+FOLDERS = (INCOMING, INSTANCES, ASIDE, RESULTS, JOURNALS, STEPS, OWED, PROMISES)
 SUFFIX = ".dcm"
 BESIDE = "~"
 """Stands between a SOP Instance UID and the digest of other bytes that came under the same UID."""

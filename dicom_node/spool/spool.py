@@ -24,6 +24,7 @@ from dicom_node.spool.identity import Identity, identify
 from dicom_node.spool.incoming import Blank, Incoming, digest_of
 from dicom_node.spool.journal import Journal
 from dicom_node.spool.owed import Owed
+from dicom_node.spool.promises import Promises
 
 log = structlog.get_logger()
 ASIDE_KEPT = 200
@@ -49,6 +50,7 @@ class Spool:
             sync_folder(self.root.parent)
         self.folders = Folders(self.root)
         self.owed = Owed(self.root)
+        self.promises = Promises(self.root)
         self._numbers = itertools.count(1)
         self._bell: Bell | None = None
 

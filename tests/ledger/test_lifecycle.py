@@ -92,7 +92,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(
         destinations=st.sampled_from((DESTINATIONS, DESTINATIONS, DESTINATIONS[:1])),
-        outcome=st.sampled_from(("taken", "refused", "away", "under way")),
+        outcome=st.sampled_from(("taken", "refused", "away", "under way", "unpromised")),
     )
     def results_are_sent(self, destinations: tuple[str, ...], outcome: str) -> None:
         for destination in destinations:
@@ -100,10 +100,27 @@ class Lifecycle(RuleBasedStateMachine):
             sent = self.ledger.outbox.begin(destination, self.tick())
             if outcome == "under way":
                 continue
+            if outcome == "unpromised":
+                self.ledger.promised.sent([one.id for one in sent], self.tick())
+                continue
             error = None if outcome == "taken" else outcome
             delay = timedelta() if outcome == "away" else None
             told = [(DeliveryOutcome(one.id, error, transient=delay is not None), delay) for one in sent]
             self.ledger.outbox.settle(told, self.tick())
+
+    @rule(
+        destination=st.sampled_from(DESTINATIONS),
+        answer=st.sampled_from((None, None, "lost", "refused")),
+        asked=st.booleans(),
+    )
+    def a_destination_promises(self, destination: str, answer: str | None, asked: bool) -> None:
+        for one in self.ledger.promised.of(destination):
+            if asked and one.transaction_uid is None:
+                self.ledger.promised.asks(one.deliveries, "2.25.1", self.tick())
+                continue
+            delay = timedelta() if answer == "lost" else None
+            told = [(DeliveryOutcome(each.id, answer, delay is not None), delay) for each in one.deliveries]
+            self.ledger.promised.settle(told, "promised", self.tick())
 
     @rule(destination=st.sampled_from(DESTINATIONS))
     def what_was_refused_is_tried_again(self, destination: str) -> None:
