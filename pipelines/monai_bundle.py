@@ -42,7 +42,7 @@ from dicom_node.pipeline import (
 )
 from pipelines.masks import Masks, masks_of
 from pipelines.monai_space import on_input_grid, tensor_of
-from pipelines.structures import StructureOptions, Structures
+from pipelines.structures import StructureOptions, Structures, spreads_of
 
 CONFIGS = ("inference.json", "inference.yaml", "inference.yml")
 FILE_TRANSFORMS = ("LoadImage", "SaveImage", "EnsureChannelFirst", "AsChannelFirst", "AddChannel")
@@ -156,9 +156,7 @@ class MonaiBundle(Pipeline):
         channels = self._channels()
         runs = [self._masks(result) for result in self._infer(case)]
         case.progress(0.9)
-        volumes = {n: [np.count_nonzero(masks[n]) * grid.voxel_ml for masks in runs] for n in channels}
-        spreads = {n: float(np.std(values)) for n, values in volumes.items()} if len(runs) > 1 else {}
-        site = self.options.structures
+        spreads, site = spreads_of(runs, grid), self.options.structures
         structures = Structures(channels, site, self.roles[0], self.title, grid, spreads)
         yield from structures.findings(runs[0])
 

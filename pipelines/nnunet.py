@@ -34,7 +34,7 @@ from dicom_node.pipeline import (
 from pipelines.masks import LabelMasks
 from pipelines.nnunet_folder import How, TrainedFolder
 from pipelines.nnunet_space import Turned, predicted
-from pipelines.structures import StructureOptions, Structures
+from pipelines.structures import StructureOptions, Structures, spreads_of
 
 
 class NnUNetOptions(Options):
@@ -135,13 +135,8 @@ class NnUNet(Pipeline):
         for number, fold in enumerate(ways):
             runs.append(LabelMasks(self._labels(case, fold), values))
             case.progress(0.9 * (number + 1) / len(ways))
-        spreads: dict[int, float] = {}
-        if len(runs) > 1:
-            spreads = {
-                n: float(np.std([np.count_nonzero(run[n]) * grid.voxel_ml for run in runs[1:]]))
-                for n in names
-            }
-        structures = Structures(names, self.options.structures, self.roles[0], self.title, grid, spreads)
+        alone = spreads_of(runs[1:], grid)
+        structures = Structures(names, self.options.structures, self.roles[0], self.title, grid, alone)
         yield from structures.findings(runs[0])
 
     def _labels(self, case: Case, fold: int | None) -> NDArray[np.integer[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,3 +111,11 @@ class Structures:
 
     def _site(self, name: str) -> StructureOptions:
         return self.site.get(name, StructureOptions())
+
+
+def spreads_of(runs: Sequence[Masks], grid: Grid) -> dict[int, float]:
+    """Standard deviation in ml of each structure's volume over several runs; nothing of a single one."""
+    if len(runs) < 2:
+        return {}
+    volumes = {n: [np.count_nonzero(masks[n]) * grid.voxel_ml for masks in runs] for n in runs[0]}
+    return {number: float(np.std(values)) for number, values in volumes.items()}

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import importlib
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,12 +42,13 @@ from dicom_node.pipeline import (
     model_revision,
     shared,
 )
-from pipelines.masks import masks_of
+from pipelines.masks import Masks, masks_of
 from pipelines.monai_space import on_input_grid, tensor_of
-from pipelines.structures import StructureOptions, Structures
+from pipelines.structures import StructureOptions, Structures, spreads_of
 
 READERS = (".ts", ".pt2", ".onnx")
 KEYS = ("image", "prediction")
+AXES = "xyz"
 
 
 class InputDeclaration(Options):
@@ -88,6 +90,12 @@ class TorchFileOptions(Options):
     requires: Requirements = Requirements()
     input: InputDeclaration = InputDeclaration()
     output: OutputDeclaration
+    contrasts: tuple[float, ...] = ()
+    """Factors such as 0.95 and 1.05: the network runs again on the prepared image so changed."""
+    mirrors: tuple[Literal["x", "y", "z"], ...] = ()
+    """Axes of its input along which the network runs again on the mirrored image; none by which it tells
+    left from right. What is found is that of the image as it is; of all runs, the standard deviation of each
+    volume or probability is told."""
     structures: dict[str, StructureOptions] = Field(default_factory=dict)
 
 
@@ -137,25 +145,43 @@ class TorchFile(Pipeline):
         given = tensor_of(case, self.roles)
         with torch.no_grad():
             prepared = self._before({KEYS[0]: given})
-            found = self._output(prepared[KEYS[0]][None].to(self._device)).float()
-        case.progress(0.8)
-        if self.options.output.kind == "classes":
-            yield from self._classes(np.asarray(found.cpu())[0])
-            return
-        result = type(given)(self._decided(found[0]), meta=prepared[KEYS[0]].meta)
-        result = on_input_grid(result, prepared, given, self._before, KEYS)
-        yield from self._structures(case, np.asarray(result.cpu()).transpose(0, 3, 2, 1))
+            outputs = self._outputs(case, prepared[KEYS[0]][None].to(self._device).as_tensor())
+            if self.options.output.kind == "classes":
+                findings = self._classes([np.asarray(found.cpu()) for found in outputs])
+            else:
+                findings = self._structures(
+                    case, [self._on_grid(given, prepared, found) for found in outputs]
+                )
+        yield from findings
+
+    def _outputs(self, case: Case, batch: Any) -> Iterator[Any]:
+        """Yields the network's output of the image as it is, then of each change, mirrored back."""
+        axes = [2 + AXES.index(axis) for axis in self.options.mirrors]
+        ways = [(1.0, ()), *((factor, ()) for factor in self.options.contrasts), *((1.0, (n,)) for n in axes)]
+        for number, (factor, mirrored) in enumerate(ways, start=1):
+            found = self._output((batch * factor).flip(mirrored))
+            yield (found if self.options.output.kind == "classes" else found.flip(mirrored))[0].float()
+            case.progress(0.9 * number / len(ways))
 
     def _output(self, batch: Any) -> Any:
         if self.options.input.tile is None:
-            return self._network(batch.as_tensor())
+            return self._network(batch)
         from monai.inferers.utils import sliding_window_inference
 
         tile = self.options.input.tile
-        plain = batch.as_tensor()
         return sliding_window_inference(
-            plain, tile, self._batch, self._network, overlap=0.25, mode="gaussian"
+            batch, tile, self._batch, self._network, overlap=0.25, mode="gaussian"
         )
+
+    def _on_grid(self, given: Any, prepared: Mapping[str, Any], found: Any) -> Masks:
+        """Masks by channel on the grid of the case's input."""
+        result = type(given)(self._decided(found), meta=deepcopy(prepared[KEYS[0]].meta))
+        result = on_input_grid(result, prepared, given, self._before, KEYS)
+        array = np.asarray(result.cpu()).transpose(0, 3, 2, 1)
+        names = self.options.output.names
+        if (masks := masks_of(array, list(names))) is None:
+            raise ModelFailed(f"the network gave {array.shape[0]} channels, declared are {sorted(names)}")
+        return masks
 
     def _decided(self, found: Any) -> Any:
         """A label map (1, x, y, z) of exclusive channels, else masks (c, x, y, z), from logits."""
@@ -163,25 +189,24 @@ class TorchFile(Pipeline):
             return found.argmax(dim=0, keepdim=True).float()
         return (found.sigmoid() >= self.options.output.threshold).float()
 
-    def _structures(self, case: Case, result: NDArray[Any]) -> Iterable[Finding]:
-        names = self.options.output.names
-        masks = masks_of(result, list(names))
-        if masks is None:
-            raise ModelFailed(f"the network gave {result.shape[0]} channels, declared are {sorted(names)}")
-        grid = case.volume.grid
-        yield from Structures(names, self.options.structures, "image", self.title, grid).findings(masks)
+    def _structures(self, case: Case, runs: Sequence[Masks]) -> Iterable[Finding]:
+        names, site, grid = self.options.output.names, self.options.structures, case.volume.grid
+        spreads = spreads_of(runs, grid)
+        yield from Structures(names, site, "image", self.title, grid, spreads).findings(runs[0])
 
-    def _classes(self, logits: NDArray[np.float32]) -> Iterable[Finding]:
-        declared = self.options.output
-        if logits.ndim != 1 or len(logits) <= max(declared.names):
-            raise ModelFailed(
-                f"the network gave {logits.shape} classes, declared are {sorted(declared.names)}"
-            )
-        exponents = np.exp(logits - logits.max())
-        scores = exponents / exponents.sum() if declared.exclusive else 1 / (1 + np.exp(-logits))
+    def _classes(self, runs: Sequence[NDArray[np.float32]]) -> Iterable[Finding]:
+        declared, shape = self.options.output, runs[0].shape
+        if len(shape) != 1 or shape[0] <= max(declared.names):
+            raise ModelFailed(f"the network gave {shape} classes, declared are {sorted(declared.names)}")
+        logits = np.stack(runs)
+        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+        softmax = exponents / exponents.sum(axis=1, keepdims=True)
+        scores = softmax if declared.exclusive else 1 / (1 + np.exp(-logits))
         for number, name in declared.names.items():
-            value = PRESENT if scores[number] >= declared.threshold else ABSENT
-            yield Classification(concept_for(name)[0], value, float(scores[number]))
+            value = PRESENT if scores[0, number] >= declared.threshold else ABSENT
+            spread = f"standard deviation {scores[:, number].std():.3f} over {len(runs)} runs"
+            support = spread if len(runs) > 1 else None
+            yield Classification(concept_for(name)[0], value, float(scores[0, number]), support=support)
 
 
 def _before(declared: InputDeclaration) -> Any:

@@ -128,7 +128,7 @@ def find_folder(model: str | Path) -> Path:
     if NAME.fullmatch(str(model)) and (root / str(model)).is_dir():
         return root / str(model)
     raise ModelUnavailable(
-        f"there is no model {str(model)!r}: no such folder, and the store {str(root)!r} holds none of that name; "
+        f"there is no model {str(model)!r}: no such folder, and none in the store {str(root)!r}; "
         f"`dicom-node models pull` brings one"
     )
 

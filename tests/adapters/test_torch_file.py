@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,66 @@ def test_classes_of_a_whole_volume(folder: Path) -> None:
     assert sum(f.probability or 0 for f in findings if isinstance(f, Classification)) == pytest.approx(1)
     with pytest.raises(ModelFailed, match="declared are"):
         run(folder, case, "classes.ts", input=PREPARED, output=output | {"names": {5: "nodule"}})
+
+
+def test_the_spread_over_changed_images_is_measured(folder: Path) -> None:
+    """At 0.72 of its brightness a tumor is brain to the network; mirrored, it is a tumor in its place."""
+    case = case_of(seen(*lopsided(), *AXIAL))
+    plain = volumes_ml(run(folder, case))
+    findings = run(folder, case, contrasts=(0.72,), mirrors=("x", "y", "z"))
+    measured = [f for f in findings if isinstance(f, Measurement)]
+    volumes = {f.segment: f.value for f in measured if f.derivation is None}
+    assert volumes == plain, "the result is that of the image as it is"
+    spreads = {f.segment: f.value for f in measured if f.derivation is not None}
+    tumor, brain = plain["tumor"], plain["brain"]
+    assert spreads["tumor"] == pytest.approx(np.std([tumor, 0, tumor, tumor, tumor]))
+    assert spreads["brain"] == pytest.approx(np.std([brain, brain + tumor, brain, brain, brain]))
+    assert spreads["cyst"] == pytest.approx(0)
+
+
+def test_a_mirrored_result_is_mirrored_back(tmp_path: Path) -> None:
+    """A network that looks one voxel further along x shifts its masks, mirrored the other way."""
+    shift = torch.nn.Conv3d(1, 2, (3, 1, 1), padding=(1, 0, 0), bias=False).eval()
+    with torch.no_grad():
+        shift.weight.zero_()
+        shift.weight[1, 0, 0] = 1
+    torch.jit.trace(shift, torch.zeros(1, 1, 8, 8, 8)).save(tmp_path / "shift.ts")
+    array, affine = np.zeros((12, 10, 8), np.float32), np.diag([-2.0, -2.0, 2.0, 1.0])
+    array[0, 4, 4] = array[6, 4, 4] = 1000
+    case = case_of(seen(array, affine, *AXIAL))
+    declared = {"input": {"orientation": "RAS"}, "output": {"kind": "labels", "names": {1: "tumor"}}}
+    measured = [
+        f
+        for mirrors in ((), ("x",), ("y",))
+        for f in run(tmp_path, case, "shift.ts", mirrors=mirrors, **declared)
+        if isinstance(f, Measurement)
+    ]
+    voxel = case.volume.grid.voxel_ml
+    # Looking to one side the mark at the border is seen or lost; looking to the other it is the contrary.
+    one, other = (2, 1) if measured[0].value == pytest.approx(2 * voxel) else (1, 2)
+    assert [f.value for f in measured if f.derivation is None] == pytest.approx([one * voxel] * 3)
+    expected = [np.std([one, other]) * voxel, 0]
+    assert [f.value for f in measured if f.derivation is not None] == pytest.approx(expected)
+
+
+def test_the_spread_of_classes_is_told(folder: Path) -> None:
+    case = case_of(seen(*lopsided(), *AXIAL))
+    output = {"kind": "classes", "names": {0: "nodule", 1: "cyst"}, "exclusive": True}
+    declared = {"input": PREPARED, "output": output}
+    alone = [
+        [
+            f.probability or 0
+            for f in run(folder, case_of(scaled), "classes.ts", **declared)
+            if isinstance(f, Classification)
+        ]
+        for scaled in (case.volume, replace(case.volume, array=case.volume.array * np.float32(0.5)))
+    ]
+    findings = run(folder, case, "classes.ts", contrasts=(0.5,), mirrors=("x",), **declared)
+    classes = [f for f in findings if isinstance(f, Classification)]
+    assert [f.probability for f in classes] == pytest.approx(alone[0])
+    spread = np.std([alone[0][0], alone[1][0], alone[0][0]])
+    assert spread > 0.001
+    assert classes[0].support == f"standard deviation {spread:.3f} over 3 runs"
 
 
 def test_implausible_volumes_parts_and_sides_are_doubted(folder: Path) -> None:
