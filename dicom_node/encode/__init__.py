@@ -12,7 +12,7 @@ from dicom_node.encode.gate import check
 from dicom_node.encode.part10 import to_bytes
 from dicom_node.encode.plan import PROFILES, Taker, plan, plan_among, plan_every, plan_notice
 from dicom_node.encode.rejection import rejection_note
-from dicom_node.encode.rendering import Rendered, render, render_no_result
+from dicom_node.encode.rendering import Rendered, get_ahead, render, render_no_result
 
 __all__ = [
     "PROFILES",
@@ -24,6 +24,7 @@ __all__ = [
     "check",
     "encode",
     "encode_no_result",
+    "get_ahead",
     "is_own_result",
     "plan",
     "plan_among",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from functools import wraps
+from typing import Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from pydicom import Dataset
 
@@ -50,11 +51,41 @@ class EncodeContext:
     outputs: frozenset[str] = field(default=frozenset({"seg", "sr", "sc"}))
     doubtful: bool = False
     predecessors: Sequence[Result] = ()
+    made: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `once` keeps."""
 
     @property
     def principal(self) -> Dataset:
         """Header of the first instance of the principal series: whose study and patient it is."""
         return next(iter(self.sources.values()))[0]
+
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+def once(
+    make: Callable[Concatenate[EncodeContext, Given], Made],
+) -> Callable[Concatenate[EncodeContext, Given], Made]:
+    """Makes a function compute once for each context: what hangs on the sources alone serves all objects.
+
+    Nobody may change what it gives.
+    """
+
+    @wraps(make)
+    def kept(context: EncodeContext, /, *args: Given.args, **kwargs: Given.kwargs) -> Made:
+        key = (make, *args, *kwargs.items())
+        if key not in context.made:
+            context.made[key] = make(context, *args, **kwargs)
+        return cast(Made, context.made[key])
+
+    return kept
+
+
+@once
+def instances(context: EncodeContext) -> Mapping[str, Dataset]:
+    """Headers of all sources, by SOP Instance UID."""
+    return {str(ds.SOPInstanceUID): ds for headers in context.sources.values() for ds in headers}
 
 
 @dataclass(frozen=True)

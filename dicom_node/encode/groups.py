@@ -23,7 +23,7 @@ from dicom_node.encode.content import (
     number,
     uid_reference,
 )
-from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.context import EncodeContext, instances, once
 from dicom_node.encode.outlines import key_slice, outlines, simplified
 from dicom_node.encode.provenance import GROUP, algorithm_items, number_items, tracking_items, whole_image
 from dicom_node.encode.segments import tracking_id_of
@@ -117,7 +117,7 @@ def _section(mask: Segmentation, segment_number: int, context: EncodeContext) ->
     section = mask.section(segment_number, k)
     lines = outlines(section)
     frame = volume.frames[k]
-    source = next(ds for ds in context.sources[mask.role] if str(ds.SOPInstanceUID) == frame.sop_instance_uid)
+    source = instances(context)[frame.sop_instance_uid]
     _, spacing_j, spacing_i = volume.grid.spacing
     area = float(section.sum()) * spacing_j * spacing_i
     drawn = coordinates(
@@ -130,6 +130,7 @@ def _section(mask: Segmentation, segment_number: int, context: EncodeContext) ->
     return number(_AREA, area, _SQUARE_MM, 0, children=[drawn])
 
 
+@once
 def image_library(context: EncodeContext) -> Dataset:
     """TID 1600 "Image Library": the images that were analysed, a group for each series."""
     groups = []

@@ -12,7 +12,7 @@ from dicom_node.encode.content import container, dcm, image, text
 from dicom_node.encode.context import EncodeContext, EncodedObject
 from dicom_node.encode.outlines import key_slice
 from dicom_node.encode.panels import source_of
-from dicom_node.encode.sr import evidence, observer_items
+from dicom_node.encode.sr import evidence, listed, observer_items
 from dicom_node.findings import Detection, Finding, Segmentation
 
 
@@ -39,7 +39,7 @@ def key_objects(findings: Sequence[Finding], context: EncodeContext) -> EncodedO
         context, KeyObjectSelectionDocumentStorage, "ko", "KO", f"{context.title} (AI key images)"
     )
     ds.ReferencedPerformedProcedureStepSequence = []
-    ds.CurrentRequestedProcedureEvidenceSequence = evidence([source.ds for source in sources])
+    ds.CurrentRequestedProcedureEvidenceSequence = evidence(listed(source.ds for source in sources))
     chosen = [
         image(None, source.ds, frames=[source.frame] if source.frame is not None else ())
         for source in sources

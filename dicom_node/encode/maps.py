@@ -24,7 +24,7 @@ def parametric_map(finding: Heatmap, context: EncodeContext, index: int = 0) -> 
     if not slices:
         return None
     volume, headers = context.volumes[finding.role], context.sources[finding.role]
-    planes = planes_of(volume, headers)
+    planes = planes_of(context, finding.role)
     description = f"{context.title}: {finding.title} (AI map)"
     ds = new_object(context, ParametricMapStorage, "pm", str(headers[0].Modality), description, index)
     _set_image(ds, finding, context)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from pydicom import Dataset
 
 from dicom_node.boxes import around
-from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.context import EncodeContext, instances
 from dicom_node.encode.lettering import WHITE, write
 from dicom_node.encode.outlines import outlines
 from dicom_node.encode.segments import color_of
@@ -131,9 +131,7 @@ def source_of(k: int, role: str, context: EncodeContext) -> Source:
     if not volume.frames:
         return Source(headers[0], None)
     frame = volume.frames[k]
-    return Source(
-        next(ds for ds in headers if str(ds.SOPInstanceUID) == frame.sop_instance_uid), frame.number
-    )
+    return Source(instances(context)[frame.sop_instance_uid], frame.number)
 
 
 def base(values: NDArray[np.int16] | NDArray[np.float32], source: Source, view: View) -> Image.Image:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from io import BytesIO
 
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from dicom_node import __version__
 from dicom_node.encode.context import EncodedObject
+from dicom_node.encode.explicit import pieces
 from dicom_node.implementation import IMPLEMENTATION_CLASS_UID
-
-_PIXEL_DATA = 0x7FE00010
 
 
 def file_meta(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) -> FileMetaDataset:
@@ -31,18 +31,20 @@ def file_meta(ds: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian) ->
 def to_bytes(obj: EncodedObject) -> bytes:
     """The object as a Part 10 file.
 
-    What is bytes already (the frames' groups, the pixels) stays as it is: the groups are written without
-    being parsed, and native pixel data is joined to the rest at the end, save where the whole is deflated.
+    What is bytes already (the frames' groups, the pixels) stays as it is, and is not parsed.
     """
-    joined = "PixelData" in obj.ds and obj.ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
-    left_out = {_PIXEL_DATA} if joined else set()
-    rest = Dataset({tag: obj.ds.get_item(tag) for tag in obj.ds.keys() - left_out})
-    rest.file_meta = obj.ds.file_meta
-    rest.set_original_encoding(False, True, rest._character_set)  # private: the decoded form of (0008,0005)
+    ds = obj.ds
+    if ds.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        return _deflated(ds)
+    meta = DicomBytesIO()
+    write_file_meta_info(meta, ds.file_meta)
+    return b"".join((b"\0" * 128, b"DICM", meta.getvalue(), *pieces(ds)))
+
+
+def _deflated(ds: Dataset) -> bytes:
+    whole = Dataset({tag: ds.get_item(tag) for tag in ds.keys()})  # noqa: SIM118 - a data set iterates over its elements
+    whole.file_meta = ds.file_meta
+    whole.set_original_encoding(False, True, whole._character_set)  # private: the decoded form of (0008,0005)
     buffer = BytesIO()
-    dcmwrite(buffer, rest, enforce_file_format=True)
-    if not joined:
-        return buffer.getvalue()
-    pixels = obj.ds["PixelData"]
-    head = struct.pack("<HH2sHI", 0x7FE0, 0x0010, pixels.VR.encode(), 0, len(pixels.value))
-    return b"".join((buffer.getvalue(), head, pixels.value))
+    dcmwrite(buffer, whole, enforce_file_format=True)
+    return buffer.getvalue()

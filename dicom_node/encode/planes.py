@@ -6,7 +6,6 @@ frames lie on the source's to the last digit; else they are written from the gri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
-from dicom_node.geometry import Frame, Grid, Volume
+from dicom_node.encode.context import EncodeContext, instances, once
+from dicom_node.geometry import Frame, Grid
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,12 @@ def functional_group(ds: Dataset, name: str, number: int | None) -> Dataset:
     return ds
 
 
-def planes_of(volume: Volume, headers: Sequence[Dataset]) -> Planes:
-    """Finds each slice's source image, and takes positions, orientation and spacing from there.
-
-    Args:
-        volume: with frames aligned with k, or without frames.
-        headers: of the instances that the frames name.
-    """
+@once
+def planes_of(context: EncodeContext, role: str) -> Planes:
+    """Finds each slice's source image, and takes positions, orientation and spacing from there."""
+    volume, by_uid = context.volumes[role], instances(context)
     if not volume.frames:
         return _resampled(volume.grid)
-    by_uid = {str(ds.SOPInstanceUID): ds for ds in headers}
     planes = tuple(_source_plane(frame, by_uid[frame.sop_instance_uid]) for frame in volume.frames)
     first, number = by_uid[volume.frames[0].sop_instance_uid], volume.frames[0].number
     measures = functional_group(first, "PixelMeasuresSequence", number)

@@ -23,7 +23,7 @@ from dicom_node.encode.content import CONTAINS, container, dcm, text
 from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
 from dicom_node.encode.gate import check
 from dicom_node.encode.schemes import declare_schemes
-from dicom_node.encode.sr import evidence, observer_items
+from dicom_node.encode.sr import evidence, listed, observer_items
 from dicom_node.findings import Algorithm
 
 KIND = "rejection"
@@ -81,7 +81,7 @@ def _selection(rejected: Sequence[Dataset], context: EncodeContext) -> Dataset:
     ds = new_object(context, sop_class, "ko", "KO", description, variant=f"{KIND} {uids}")
     del ds.ContributingEquipmentSequence[1:]  # what made the results acquired nothing
     ds.ReferencedPerformedProcedureStepSequence = []
-    ds.CurrentRequestedProcedureEvidenceSequence = evidence(rejected)
+    ds.CurrentRequestedProcedureEvidenceSequence = evidence(listed(rejected))
     words = f"Computed before the series was whole; revision {context.revision}'s results replace them"
     content = [*observer_items(context), text(_DESCRIPTION, words), *map(_selected, rejected)]
     root = container(REASON, content, template="2010")

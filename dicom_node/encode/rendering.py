@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dicom_node.encode.compression import compressed
-from dicom_node.encode.context import EncodeContext, EncodedFile, EncodedObject
+from dicom_node.encode.context import EncodeContext, EncodedFile, EncodedObject, instances
 from dicom_node.encode.dispatch import encode_each, encode_no_result_each
 from dicom_node.encode.embedding import embedding_files
+from dicom_node.encode.groups import image_library
 from dicom_node.encode.plan import NOBODY, Taker, forms, plan, plan_notice
+from dicom_node.encode.planes import planes_of
+from dicom_node.encode.sr import listed_sources
 from dicom_node.findings import Finding, NotApplicable
 from dicom_node.records import Choice
 
@@ -23,6 +26,15 @@ class Rendered:
     objects: tuple[EncodedObject, ...]
     choices: tuple[Choice, ...]
     files: tuple[EncodedFile, ...] = ()
+
+
+def get_ahead(context: EncodeContext) -> None:
+    """Makes what results need of their sources alone, so that it is there once something is found."""
+    instances(context)
+    listed_sources(context)
+    image_library(context)
+    for role in context.volumes:
+        planes_of(context, role)
 
 
 def render(findings: Sequence[Finding], context: EncodeContext, takers: Sequence[Taker]) -> Rendered:

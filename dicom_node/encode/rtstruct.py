@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.uid import RTStructureSetStorage
 
 from dicom_node.encode.common import content_time, dicom_date, dicom_time, mark, new_object, reference
-from dicom_node.encode.context import EncodeContext, EncodedObject
+from dicom_node.encode.context import EncodeContext, EncodedObject, instances
 from dicom_node.encode.explicit import element, raw_sequence, text_element, uid_element
 from dicom_node.encode.explicit import item as encoded_item
 from dicom_node.encode.outlines import outlines, simplified, without_collinear
@@ -51,7 +51,7 @@ def structure_set(finding: Segmentation, context: EncodeContext, index: int = 0)
     ds.StructureSetROISequence = [
         _region(number, finding, volume, context) for number in range(1, len(finding.segments) + 1)
     ]
-    by_uid = {str(one.SOPInstanceUID): one for one in headers}
+    by_uid = instances(context)
     ds.ROIContourSequence = [
         _contours(number, finding, volume, by_uid) for number in range(1, len(finding.segments) + 1)
     ]
@@ -96,7 +96,7 @@ def _observation(number: int) -> Dataset:
     return item
 
 
-def _contours(number: int, finding: Segmentation, volume: Volume, by_uid: dict[str, Dataset]) -> Dataset:
+def _contours(number: int, finding: Segmentation, volume: Volume, by_uid: Mapping[str, Dataset]) -> Dataset:
     item = Dataset()
     item.ROIDisplayColor = list(color_of(finding.segments[number - 1], number))
     item.ReferencedROINumber = number
@@ -112,7 +112,7 @@ def _lines(number: int, finding: Segmentation) -> Iterator[tuple[int, NDArray[np
             yield k, without_collinear(line)
 
 
-def _contour(points: NDArray[np.float64], volume: Volume, k: int, by_uid: dict[str, Dataset]) -> bytes:
+def _contour(points: NDArray[np.float64], volume: Volume, k: int, by_uid: Mapping[str, Dataset]) -> bytes:
     """One closed contour in patient coordinates, its first point not repeated (PS3.3 C.8.8.6.3)."""
     number, data = _coordinates(points, volume, k)
     image = b""

@@ -98,7 +98,7 @@ def may_be_label_map(finding: Segmentation) -> bool:
 def _build(finding: Segmentation, context: EncodeContext, index: int, form: str, pixels: _Pixels) -> Dataset:
     """Everything but what the type of the segmentation adds."""
     volume, headers = context.volumes[finding.role], context.sources[finding.role]
-    planes = planes_of(volume, headers)
+    planes = planes_of(context, finding.role)
     sop_class = LABEL_MAP_STORAGE if form == "labelmap" else SegmentationStorage
     plain = finding.title in ("Segmentation", context.title)
     description = context.title if plain else f"{context.title}: {finding.title}"

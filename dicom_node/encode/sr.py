@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
@@ -17,7 +18,7 @@ from dicom_node.encode.content import (
     text,
     uid_reference,
 )
-from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject
+from dicom_node.encode.context import MANUFACTURER, EncodeContext, EncodedObject, once
 from dicom_node.encode.evaluations import draft_items, evaluation_groups
 from dicom_node.encode.groups import image_library, measurement_groups
 from dicom_node.encode.part10 import file_meta
@@ -105,8 +106,9 @@ def _document(
     ds.PreliminaryFlag = "PRELIMINARY"
     ds.ReferencedPerformedProcedureStepSequence = []
     ds.PerformedProcedureCodeSequence = []
-    sources = [header for headers in context.sources.values() for header in headers]
-    ds.CurrentRequestedProcedureEvidenceSequence = evidence([*sources, *segmentations])
+    ds.CurrentRequestedProcedureEvidenceSequence = evidence(
+        [*listed_sources(context), *listed(segmentations)]
+    )
     body = [image_library(context)]
     if groups:
         body.append(container(dcm("126010", "Imaging Measurements"), groups))
@@ -143,12 +145,35 @@ def observer_items(context: EncodeContext) -> list[Dataset]:
     ]
 
 
-def evidence(instances: Sequence[Dataset]) -> list[Dataset]:
+class Listed(NamedTuple):
+    """An instance that a document rests on: where it is, and the item that refers to it."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    item: Dataset
+
+
+def listed(instances: Iterable[Dataset]) -> list[Listed]:
+    """Instances as evidence lists them."""
+    return [
+        Listed(str(ds.StudyInstanceUID), str(ds.SeriesInstanceUID), str(ds.SOPInstanceUID), reference(ds))
+        for ds in instances
+    ]
+
+
+@once
+def listed_sources(context: EncodeContext) -> list[Listed]:
+    """All sources as evidence lists them."""
+    return listed(ds for headers in context.sources.values() for ds in headers)
+
+
+def evidence(instances: Iterable[Listed]) -> list[Dataset]:
     """Items by study and series of every instance that a document rests on (PS3.3 C.17.2.3)."""
     studies: dict[str, dict[str, dict[str, Dataset]]] = {}
-    for ds in instances:
-        series = studies.setdefault(str(ds.StudyInstanceUID), {}).setdefault(str(ds.SeriesInstanceUID), {})
-        series[str(ds.SOPInstanceUID)] = reference(ds)
+    for one in instances:
+        series = studies.setdefault(one.study_instance_uid, {}).setdefault(one.series_instance_uid, {})
+        series[one.sop_instance_uid] = one.item
     items = []
     for study_instance_uid, by_series in studies.items():
         study = Dataset()

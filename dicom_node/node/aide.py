@@ -22,6 +22,7 @@ import structlog
 
 from dicom_node import log as logging_setup
 from dicom_node.config import Config
+from dicom_node.encode import get_ahead
 from dicom_node.errors import NodeError, Permanent
 from dicom_node.findings import Finding
 from dicom_node.node.finishing import finish, without_result
@@ -56,7 +57,7 @@ class Aide:
         """Reads what only finishing needs, while the model runs; what fails here fails there again."""
         if self._prepared is not None:
             with suppress(NodeError, OSError):
-                _ = self._prepared.context
+                get_ahead(self._prepared.context)
 
     def finish(self, job: Job, findings: Sequence[Finding]) -> Outcome:
         """Encodes what was found on the held images, and makes it durable. Raises GateRefused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from copy import deepcopy
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -48,6 +49,34 @@ def test_every_form_is_the_same_each_time(small: Worked, made: dict[str, Encoded
     again = encode(everything(small), replace(small.context, outputs=FORMS))
     assert {to_bytes(obj) for obj in again} > {to_bytes(obj) for obj in made.values()}
     assert len({obj.series_instance_uid for obj in again}) == len(again)
+
+
+def test_every_form_has_the_bytes_that_pydicom_would_write(made: dict[str, EncodedObject]) -> None:
+    for obj in made.values():
+        buffer = BytesIO()
+        ds = deepcopy(obj.ds)
+        ds.set_original_encoding(False, True, ds._character_set)
+        pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
+        assert to_bytes(obj) == buffer.getvalue(), obj.kind
+
+
+def test_what_a_source_wrote_in_its_own_way_is_written_in_ours(small: Worked) -> None:
+    """Implicit VR, Latin-1 and an item of undefined length, copied from a source's header."""
+    procedure = Dataset()
+    procedure.CodeValue, procedure.CodingSchemeDesignator, procedure.CodeMeaning = "1", "99X", "Schädel"
+    alone, buffer = Dataset(), BytesIO()
+    alone.SpecificCharacterSet = "ISO_IR 100"
+    procedure.is_undefined_length_sequence_item = True  # type: ignore[attr-defined]  # pydicom's way to ask for it
+    alone.ProcedureCodeSequence = [procedure]
+    alone["ProcedureCodeSequence"].is_undefined_length = True
+    pydicom.dcmwrite(buffer, alone, implicit_vr=True, little_endian=True)
+    copied = pydicom.dcmread(BytesIO(buffer.getvalue()), force=True)
+    headers = deepcopy(small.context.sources["image"])
+    for header in headers:
+        header.ProcedureCodeSequence = copied.ProcedureCodeSequence
+    for obj in encode(small.findings, replace(small.context, sources={"image": headers})):
+        assert read(obj).ProcedureCodeSequence[0].CodeMeaning == "Schädel"
+        assert "Schädel".encode() in to_bytes(obj)
 
 
 def test_a_label_map_has_no_item_for_the_background(made: dict[str, EncodedObject]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydicom import Dataset
 
 from dicom_node.encode.context import EncodeContext, EncodedObject
-from dicom_node.encode.gate.codes import code_faults
+from dicom_node.encode.gate.codes import code_faults, walk
 from dicom_node.encode.gate.contours import contour_faults
 from dicom_node.encode.gate.drawing import outline_faults
 from dicom_node.encode.gate.frames import frame_groups
@@ -58,11 +58,11 @@ def check(objects: Sequence[EncodedObject], context: EncodeContext, findings: Se
 def _faults(
     ds: Dataset, context: EncodeContext, known: Mapping[str, Dataset], mask: Segmentation | None
 ) -> Iterator[str]:
-    frames = frame_groups(ds)
+    frames, places = frame_groups(ds), walk(ds)
     yield from iod_faults(ds)
     yield from identity_faults(ds, context)
-    yield from code_faults(ds)
-    yield from reference_faults(ds, frames, known)
+    yield from code_faults(ds, places)
+    yield from reference_faults(ds, places, frames, known)
     yield from picture_faults(ds)
     if "SharedFunctionalGroupsSequence" in ds:
         yield from geometry_faults(ds, frames, context)

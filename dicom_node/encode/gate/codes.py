@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 
 from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
+from pydicom.tag import Tag
 
 from dicom_node.encode.gate.units import quantity
 
@@ -15,33 +18,49 @@ SCHEMES = frozenset(
 """Schemes that results use (PS3.16 section 8); private ones begin with 99."""
 _MANY = (0x52009230, 0x30060040)
 """Per-frame functional groups and contours: thousands of items alike, which have checks of their own."""
-_OWN_UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "DimensionOrganizationUID", "TrackingUID")
+_OWN_UIDS = {
+    Tag(keyword): keyword
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "DimensionOrganizationUID", "TrackingUID")
+}
 """UIDs made here, which must be well-formed (PS3.5 9.1); those of sources are repeated as they are."""
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
 
-def walk(ds: Dataset, path: str = "") -> Iterator[tuple[str, Dataset]]:
+Place = tuple[str, Dataset]
+"""A data set within an object, and the path of keywords to it."""
+
+
+def walk(ds: Dataset, path: str = "") -> list[Place]:
     """Every data set within, itself first, with the path of keywords; frames and contours left out."""
-    yield path, ds
-    for tag in list(ds.keys()):
-        element = ds.get_item(tag)
+    found = [(path, ds)]
+    for tag, element in list(ds.items()):
         if element.VR == "SQ" and tag not in _MANY:
+            within = f"{path}.{_keyword(tag)}" if path else _keyword(tag)
             for item in ds[tag].value or ():
-                yield from walk(item, f"{path}.{ds[tag].keyword}".lstrip("."))
+                found += walk(item, within)
+    return found
 
 
-def code_faults(ds: Dataset) -> Iterator[str]:
-    """Code items without value, meaning or a known scheme; units that aren't UCUM; malformed UIDs."""
+_keyword = cache(keyword_for_tag)
+
+
+def code_faults(ds: Dataset, places: Iterable[Place]) -> Iterator[str]:
+    """Code items without value, meaning or a known scheme; units that aren't UCUM; malformed UIDs.
+
+    Args:
+        ds: the object.
+        places: all data sets within, by `walk`.
+    """
     declared = {
         str(item.get("CodingSchemeDesignator")) for item in ds.get("CodingSchemeIdentificationSequence") or ()
     }
-    for path, item in walk(ds):
+    for path, item in places:
         if path.endswith("CodeSequence") and "CodingSchemeIdentificationSequence" not in path:
             yield from _code_item(item, path, declared)
-        for keyword in _OWN_UIDS:
-            value = str(item.get(keyword, "0.0"))
+        for tag in _OWN_UIDS.keys() & item.keys():
+            value = str(item[tag].value)
             if len(value) > 64 or not _UID.fullmatch(value):
-                yield f"{path}.{keyword} is no UID".lstrip(".")
+                yield f"{path}.{_OWN_UIDS[tag]} is no UID".lstrip(".")
 
 
 def _code_item(item: Dataset, path: str, declared: set[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from pydicom import Dataset
 
-from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.context import EncodeContext, instances
 from dicom_node.encode.gate.frames import FrameGroups
 from dicom_node.encode.planes import functional_group
 from dicom_node.geometry import Volume
@@ -69,7 +69,7 @@ def _shared_faults(ds: Dataset, volume: Volume) -> Iterator[str]:
 
 def _source_faults(frames: Sequence[FrameGroups], context: EncodeContext, expected: bool) -> Iterator[str]:
     """A frame lies where the image lies that it says it was made from."""
-    headers = {str(ds.SOPInstanceUID): ds for own in context.sources.values() for ds in own}
+    headers = instances(context)
     seen = {(frame.position, source) for frame in frames for source in frame.sources}
     elsewhere = sum(not _same_place(position, source, headers) for position, source in seen if position)
     if elsewhere:

@@ -8,7 +8,13 @@ from collections.abc import Iterator, Sequence
 from pydicom import Dataset
 
 from dicom_node.encode.common import mark
-from dicom_node.encode.context import EncodeContext, EncodedObject, is_own_result
+from dicom_node.encode.context import (
+    EncodeContext,
+    EncodedObject,
+    instances,
+    is_own_result,
+    once,
+)
 
 _SAME = (
     "PatientID",
@@ -43,17 +49,25 @@ def identity_faults(ds: Dataset, context: EncodeContext) -> Iterator[str]:
     for keyword in _SAME:
         if str(ds.get(keyword) or "") != str(source.get(keyword) or ""):
             yield f"{keyword} differs from the source's"
-    headers = [header for own in context.sources.values() for header in own]
-    if str(ds.get("SeriesInstanceUID")) in {str(header.SeriesInstanceUID) for header in headers}:
+    uids, numbers = _source_series(context)
+    if str(ds.get("SeriesInstanceUID")) in uids:
         yield "SeriesInstanceUID is that of a source series"
-    if ds.get("SeriesNumber") in {header.get("SeriesNumber") for header in headers}:
+    if ds.get("SeriesNumber") in numbers:
         yield "SeriesNumber is that of a source series"
-    if str(ds.get("SOPInstanceUID")) in {str(header.SOPInstanceUID) for header in headers}:
+    if str(ds.get("SOPInstanceUID")) in instances(context):
         yield "SOPInstanceUID is that of a source image"
     frames = {str(volume.frame_of_reference_uid) for volume in context.volumes.values()}
     if "FrameOfReferenceUID" in ds and str(ds.FrameOfReferenceUID) not in frames:
         yield "FrameOfReferenceUID is none of the source's"
     yield from _maker_faults(ds, context)
+
+
+@once
+def _source_series(context: EncodeContext) -> tuple[frozenset[str], frozenset[object]]:
+    """Series Instance UIDs and Series Numbers of the sources."""
+    headers = instances(context).values()
+    numbers = frozenset(header.get("SeriesNumber") for header in headers)
+    return frozenset(str(header.SeriesInstanceUID) for header in headers), numbers
 
 
 def _maker_faults(ds: Dataset, context: EncodeContext) -> Iterator[str]:

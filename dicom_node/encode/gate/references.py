@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydicom import Dataset
 
-from dicom_node.encode.context import EncodeContext, EncodedObject
-from dicom_node.encode.gate.codes import walk
+from dicom_node.encode.context import EncodeContext, EncodedObject, instances
+from dicom_node.encode.gate.codes import Place
 from dicom_node.encode.gate.frames import FrameGroups
 from dicom_node.encode.predecessors import predecessors
 
@@ -17,17 +17,19 @@ _ELSEWHERE = ("ReferencedStudySequence", "RTReferencedStudySequence")
 
 def known_instances(objects: Sequence[EncodedObject], context: EncodeContext) -> dict[str, Dataset]:
     """Everything that a result may refer to, by UID: its sources, the job's results, and earlier ones."""
-    sources = (ds for headers in context.sources.values() for ds in headers)
     results = (obj.ds for obj in objects)
-    return {str(ds.SOPInstanceUID): ds for ds in (*sources, *predecessors(context), *results)}
+    return {
+        **instances(context),
+        **{str(ds.SOPInstanceUID): ds for ds in (*predecessors(context), *results)},
+    }
 
 
 def reference_faults(
-    ds: Dataset, frames: Sequence[FrameGroups], known: Mapping[str, Dataset]
+    ds: Dataset, places: Iterable[Place], frames: Sequence[FrameGroups], known: Mapping[str, Dataset]
 ) -> Iterator[str]:
     """References to what doesn't exist or is of another class, and those that no list of evidence holds."""
     listed = _listed(ds)
-    for path, item in walk(ds):
+    for path, item in places:
         if "ReferencedSOPInstanceUID" not in item or any(part in path for part in _ELSEWHERE):
             continue
         yield from _one(
