@@ -49,7 +49,8 @@ def _faults(details: ErrorDetails, model: type[BaseModel]) -> Iterator[Fault]:
 
 def _right(kind: str, context: Mapping[str, Any], details: ErrorDetails) -> str:
     if kind == "literal_error":
-        return "allowed: " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
+        allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
+        return "allowed: " + allowed.replace("False", "false").replace("True", "true")
     if kind.removesuffix("_type").removesuffix("_parsing") in _WANTED:
         return f"must be {_WANTED[kind.removesuffix('_type').removesuffix('_parsing')]}"
     limits = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}

@@ -72,6 +72,8 @@ def test_a_file_that_says_nothing_gives_the_defaults(tmp_path: Path, text: str) 
         ("name: chest", "title: chest", 7, 'routes[0].title: there is no such key'),
         ("port: 104", "port: 104, outputs: [seg, png]", 12, 'outputs[1]: found "png"; allowed'),
         ("10.0.0.1, port: 104", "127.0.0.1, port: 11113", 12, "destinations.pacs: is this node itself"),
+        ("port: 104", "port: 104, confirm: commit", 12, 'confirm: found "commit"; allowed: false, true, commitment'),
+        ("ae_title: PACS, host: 10.0.0.1, port: 104", "url: 'http://a/b', confirm: commitment", 12, "true asks by QIDO"),
         ("Modality: CT", "Modaliti: CT", 8, 'when.Modaliti: "Modaliti" is no DICOM keyword'),
         ("peers:", "peers: 3\npeesr:", 2, "peers: found 3; must be a mapping"),
         ("peers:", "complete: {quiet_min: 30, quiet_max: 3}\npeers:", 2, "must not be above quiet_max"),

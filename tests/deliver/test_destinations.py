@@ -94,7 +94,7 @@ def test_the_command_explains_each_destination(tmp_path: Path) -> None:
         picky_storescp(tmp_path / "received", "-xf", str(profile), "PicturesOnly") as (port, _process),
     ):
         peers = (
-            line("pacs", pacs.dicom_port)
+            line("pacs", pacs.dicom_port).replace("}", ", confirm: commitment}")
             + line("pictures", port).replace("}", ", confirm: true, rejection_notes: true}")
             + line("gone", free_port())
         )
@@ -112,6 +112,13 @@ def test_the_command_explains_each_destination(tmp_path: Path) -> None:
     assert "C-ECHO: not offered" in all_of_them.output
     assert "`confirm` is set, but it offers no C-FIND" in all_of_them.output
     assert "`rejection_notes` is set, but it takes no Key Object Selection" in all_of_them.output
+
+
+def test_a_destination_that_offers_no_storage_commitment(tmp_path: Path) -> None:
+    with picky_storescp(tmp_path / "received") as (port, _process):
+        result = run(tmp_path, line("old", port).replace("}", ", confirm: commitment}"))
+    assert result.exit_code == 1
+    assert "`confirm: commitment` is set, but it offers no storage commitment" in result.output
 
 
 def test_an_output_that_a_destination_takes_in_no_form(tmp_path: Path) -> None:
