@@ -24,7 +24,7 @@ C_ECHO_RQ = 0x0030
 VERIFICATION = UID("1.2.840.10008.1.1")
 
 
-def peer(port: int, timeout: float = 2) -> DestinationConfig:
+def peer(port: int, timeout: float = 30) -> DestinationConfig:
     return DestinationConfig(ae_title="PACS", host="127.0.0.1", port=port, timeout=timeout)
 
 
@@ -68,7 +68,7 @@ def saying(*answers: bytes) -> Callable[[socket.socket], None]:
     """Answers each PDU received with the next answer, then closes."""
 
     def converse(connection: socket.socket) -> None:
-        connection.settimeout(2)
+        connection.settimeout(30)
         for answer in answers:
             header = connection.recv(6, socket.MSG_WAITALL)
             if len(header) < 6:

@@ -171,13 +171,13 @@ def test_a_process_and_its_children_end_with_the_block_even_when_the_test_fails(
 
     def fails_in_the_block() -> None:
         with running([sys.executable, "-c", PARENT, HANGING], log=log):
-            wait_until(lambda: log.read_text().endswith("\n"), seconds=15, what="the child is up")
+            wait_until(lambda: log.read_text().endswith("\n"), what="the child is up")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fails_in_the_block()
     child = int(log.read_text())
-    wait_until(lambda: has_ended(child), seconds=5, what="the child has ended")
+    wait_until(lambda: has_ended(child), what="the child has ended")
 
 
 def test_a_run_that_is_told_to_end_leaves_no_peer_behind(tmp_path: Path) -> None:
@@ -187,11 +187,11 @@ def test_a_run_that_is_told_to_end_leaves_no_peer_behind(tmp_path: Path) -> None
     log, run_log = tmp_path / "log", tmp_path / "run.log"
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", waiting]
     with running(pytest_run, folder=root, environment={"PEER_LOG": str(log)}, log=run_log) as run:
-        wait_until(lambda: log.exists() and log.read_text().endswith("\n"), seconds=60, what="a peer runs")
+        wait_until(lambda: log.exists() and log.read_text().endswith("\n"), what="a peer runs")
         run.terminate()
-        run.wait(30)
+        run.wait(120)
     peer = int(log.read_text())
-    wait_until(lambda: has_ended(peer), seconds=5, what="the peer has ended")
+    wait_until(lambda: has_ended(peer), what="the peer has ended")
 
 
 def has_ended(pid: int) -> bool:

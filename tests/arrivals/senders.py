@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, evt
+from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.events import Event
 
 from dicom_node.config import DestinationConfig
 from dicom_node.deliver import send
 from dicom_node.records import Delivery
 from tests.journey.node import AE_TITLE
 from tests.peers import need, storescu
+from tests.peers.reactor import Reports, rested, steady
 
 COMMITMENT, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 MPPS = "1.2.840.10008.3.1.2.3.3"
@@ -41,7 +39,7 @@ def with_storescu_aborting(files: Sequence[Path], port: int, title: str) -> None
 def with_dcmsend(files: Sequence[Path], port: int, title: str) -> None:
     """DCMTK's dcmsend, which opens a second association for what the first did not propose."""
     command = [need("dcmsend"), "-aet", title, "-aec", AE_TITLE, "127.0.0.1", str(port), *files]
-    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
 
 
 def with_pynetdicom(files: Sequence[Path], port: int, title: str) -> None:
@@ -74,52 +72,14 @@ SENDERS: Mapping[str, Callable[[Sequence[Path], int, str], None]] = {
 
 def associate(files: Sequence[Path], port: int, title: str) -> Association:
     """An association of pynetdicom's for these files, storage commitment and procedure steps."""
-    ae = AE(title)
-    reported = threading.Event()
-
-    def report(_event: Event) -> tuple[int, None]:
-        reported.set()
-        return 0, None
-
+    ae, reports = AE(title), Reports()
     classes = {str(dcmread(path, stop_before_pixels=True).SOPClassUID) for path in files}
     for uid in (*sorted(classes), COMMITMENT, MPPS):
         ae.add_requested_context(uid, ExplicitVRLittleEndian)
-    assoc = ae.associate(
-        "127.0.0.1", port, ae_title=AE_TITLE, evt_handlers=[(evt.EVT_N_EVENT_REPORT, report)]
-    )
+    assoc = ae.associate("127.0.0.1", port, ae_title=AE_TITLE, evt_handlers=reports.handlers)
     assert assoc.is_established
-    assoc.reported = reported
-    assoc._reactor_checkpoint = Checkpoint()
-    return assoc
-
-
-class Checkpoint(threading.Event):
-    """Knows whether pynetdicom's reactor really waits here.
-
-    pynetdicom sends once the reactor says that it is paused, which it also says when it is about to go on; it
-    then now and then takes the answer to a request for itself, and the sender waits in vain.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.holds = threading.Event()
-        self.set()
-
-    def set(self) -> None:
-        self.holds.clear()
-        super().set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if self.is_set():
-            return True
-        self.holds.set()
-        return super().wait(timeout)
-
-
-def pause(assoc: Association) -> None:
-    """Stops the reactor before a request; pynetdicom lets it go on afterwards."""
-    assoc._reactor_checkpoint.clear()
-    assert assoc._reactor_checkpoint.holds.wait(30)
+    assoc.reports = reports
+    return steady(assoc)
 
 
 def cut(assoc: Association) -> None:
@@ -135,8 +95,7 @@ def cut(assoc: Association) -> None:
 def store(assoc: Association, files: Sequence[Path]) -> None:
     """Sends one file after the other; each has to be acknowledged."""
     for path in files:
-        pause(assoc)
-        assert assoc.send_c_store(dcmread(path)).Status == 0
+        assert rested(assoc).send_c_store(dcmread(path)).Status == 0
 
 
 def commit(assoc: Association, files: Sequence[Path]) -> None:
@@ -144,19 +103,16 @@ def commit(assoc: Association, files: Sequence[Path]) -> None:
     ds = Dataset()
     ds.TransactionUID = generate_uid()
     ds.ReferencedSOPSequence = references(files)
-    pause(assoc)
-    status, _reply = assoc.send_n_action(ds, 1, COMMITMENT, COMMITMENT_INSTANCE)
+    status, _reply = rested(assoc).send_n_action(ds, 1, COMMITMENT, COMMITMENT_INSTANCE)
     assert status.Status == 0
-    assert assoc.reported.wait(30)
-    time.sleep(0.3)  # pynetdicom answers it in a thread of its own
+    assert assoc.reports.wait()
 
 
 def begin_step(assoc: Association, uid: str) -> None:
     """A procedure step begins (PS3.4 F.7.2.1)."""
     ds = Dataset()
     ds.PerformedProcedureStepStatus = "IN PROGRESS"
-    pause(assoc)
-    status, _reply = assoc.send_n_create(ds, MPPS, uid)
+    status, _reply = rested(assoc).send_n_create(ds, MPPS, uid)
     assert status.Status == 0
 
 
@@ -173,8 +129,7 @@ def end_step(assoc: Association, uid: str, status: str, files: Sequence[Path]) -
         item.SeriesInstanceUID = series
         item.ReferencedImageSequence = references(its_files)
         ds.PerformedSeriesSequence.append(item)
-    pause(assoc)
-    answer, _reply = assoc.send_n_set(ds, MPPS, uid)
+    answer, _reply = rested(assoc).send_n_set(ds, MPPS, uid)
     assert answer.Status == 0
 
 

@@ -23,7 +23,7 @@ from tests.arrivals.table import Row, Step, images
 from tests.journey.node import AE_TITLE, RunningNode
 from tests.peers import Orthanc, Storescp, echoscu, storescu, wait_until
 
-PATIENCE = 90
+PATIENCE = 180
 """Seconds for what must happen on a slow machine."""
 LOOK_SECONDS = 0.3
 SPLIT_SECONDS = 4.0

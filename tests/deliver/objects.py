@@ -20,7 +20,7 @@ from dicom_node.records import Delivery
 
 
 def destination(
-    port: int, *, ae_title: str = "PACS", host: str = "127.0.0.1", timeout: float = 5
+    port: int, *, ae_title: str = "PACS", host: str = "127.0.0.1", timeout: float = 30
 ) -> DestinationConfig:
     return DestinationConfig(ae_title=ae_title, host=host, port=port, timeout=timeout)
 

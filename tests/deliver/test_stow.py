@@ -26,7 +26,7 @@ from tests.peers import free_port
 from tests.peers.orthanc import Orthanc
 
 
-def web(url: str, timeout: float = 5) -> DestinationConfig:
+def web(url: str, timeout: float = 30) -> DestinationConfig:
     return DestinationConfig(url=url, timeout=timeout)
 
 

@@ -15,8 +15,7 @@ from ruamel.yaml import YAML
 
 from dicom_node.config import Config, load
 from dicom_node.node.supervisor import GRACE_SECONDS
-from tests.peers import Orthanc, free_port, need, running, storescu, wait_until
-from tests.peers.process import listens
+from tests.peers import Orthanc, free_port, need, running, storescu, wait_for_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 COMPOSE = YAML(typ="safe").load(DEPLOY / "compose.yaml")
@@ -135,7 +134,7 @@ def nginx_conf(folder: Path, port: int, pacs: Orthanc) -> Path:
 
 
 def answer(port: int, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, path)
     response = connection.getresponse()
     body = response.read()
@@ -151,7 +150,7 @@ def test_the_viewers_origin_shows_pages_and_studies_and_lets_nobody_store(
     assert storescu(small_ct, "127.0.0.1", compose_pacs.dicom_port, compose_pacs.ae_title).ok
     conf = nginx_conf(tmp_path_factory.mktemp("nginx"), port, compose_pacs)
     with running([nginx, "-c", conf, "-g", "master_process off;"]):
-        wait_until(lambda: listens(port), seconds=15, what="nginx listens")
+        wait_for_port(port, "nginx")
         page, body = answer(port, "GET", "/viewer?StudyInstanceUIDs=1.2.3")
         assert (page.status, body) == (200, b"the viewer's page")
         assert page.headers["Cross-Origin-Embedder-Policy"] == "require-corp"

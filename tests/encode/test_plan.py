@@ -31,7 +31,7 @@ from dicom_node.findings import Embedding, Segmentation, Text
 from dicom_node.records import Choice
 from tests.encode.cases import Worked, everything, worked
 from tests.peers.dcmtk import storescu
-from tests.peers.process import NO_NAGLE, free_port, listens, need, running, wait_until
+from tests.peers.process import NO_NAGLE, free_port, need, running, wait_for_port
 from tests.peers.validators import dciodvfy
 
 ALL = frozenset(SOP_CLASSES.values())
@@ -238,7 +238,7 @@ def test_restricted_receivers_take_what_is_planned_for_them(
     received.mkdir()
     command = [need("storescp"), "-xf", configuration, "Some", "-od", received, str(port)]
     with running(command, log=tmp_path / "storescp.log", environment=NO_NAGLE):
-        wait_until(lambda: listens(port), seconds=30, what="storescp listens")
+        wait_for_port(port, "storescp")
         sent = storescu(sorted(folder.iterdir()), "127.0.0.1", port, "SOME")
         assert sent.ok, sent.output
     assert len(list(received.iterdir())) == len(expected)

@@ -15,7 +15,9 @@ from typing import Any, Self
 import psutil
 from ruamel.yaml import YAML
 
+from dicom_node.config import load
 from dicom_node.ledger import Ledger
+from dicom_node.node.negotiating import noted
 from tests.peers import echoscu, free_port, wait_until
 
 AE_TITLE = "TESTNODE"
@@ -73,7 +75,7 @@ class RunningNode:
             )
         try:
             what = f"the node answers (see {self.folder / 'node.log'})"
-            wait_until(self._answers, seconds=60, what=what)
+            wait_until(self._answers, seconds=180, what=what)
         except BaseException:
             if self.process is not None and self.process.poll() is None:
                 self.kill()
@@ -83,7 +85,7 @@ class RunningNode:
         """Ends it in order."""
         if self.process is not None:
             self.process.terminate()
-            assert self.process.wait(timeout=120) == 0, self.log[-3000:]
+            assert self.process.wait(timeout=240) == 0, self.log[-3000:]
             self.process = None
 
     def kill(self) -> None:
@@ -123,6 +125,14 @@ class RunningNode:
             raise TimeoutError(f"{late}; log: {self.log[-3000:]}") from None
         finally:
             ledger.close()
+
+    def wait_asked(self) -> None:
+        """Waits until every destination has been asked what it takes: a job waits for that, but not long."""
+        config = load(self.config_path)
+        wait_until(
+            lambda: all(noted(config, name) is not None for name in config.destinations),
+            what="every destination has been asked",
+        )
 
     def wait_done(self, jobs: int, *, seconds: float = 180) -> list[dict[str, Any]]:
         """Waits until this many jobs ended and nothing is owed; gives the jobs, newest first."""

@@ -12,6 +12,7 @@ import psutil
 import pydicom
 import pytest
 
+from dicom_node.ledger import Views
 from dicom_node.phantom import write_chest
 from tests.journey.node import AE_TITLE, RunningNode
 from tests.peers import Orthanc, free_port, storescu, wait_until
@@ -19,7 +20,7 @@ from tests.peers import Orthanc, free_port, storescu, wait_until
 pytestmark = [pytest.mark.journey, pytest.mark.fault, pytest.mark.timeout(600)]
 
 SLOW = '''
-"""Finds one bright block, slowly, so that a test can cut in."""
+"""Finds one bright block, slowly, and not before a test lets it, so that the test can cut in."""
 
 import json
 import time
@@ -33,6 +34,7 @@ from dicom_node.pipeline import Code, Measurement, Options, Pipeline, Segment, S
 
 class SlowOptions(Options):
     seconds: float = 1.0
+    hold: Path
 
 
 class Slow(Pipeline):
@@ -43,6 +45,9 @@ class Slow(Pipeline):
         for step in range(20):
             time.sleep(self.options.seconds / 20)
             case.progress(step / 20)
+        while self.options.hold.exists():
+            time.sleep(0.02)
+            case.progress(0.99)
         mask = np.zeros(case.volume.grid.shape, np.uint8)
         mask[2:6, 100:200, 100:200] = 1
         tissue = Code("85756007", "SCT", "Tissue")
@@ -65,12 +70,24 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
         yield one
 
 
+def hold_of(folder: Path) -> Path:
+    """While it exists, no run of `node_with_slow_pipeline` ends."""
+    return folder / "hold"
+
+
+def is_at_work(views: Views) -> bool:
+    """A pipeline has told how far it is."""
+    return any(row["progress"] for row in views.recent_jobs())
+
+
 def node_with_slow_pipeline(folder: Path, orthanc_port: int, seconds: float) -> RunningNode:
     modules = folder / "modules"
     modules.mkdir(parents=True)
     (modules / "slow_block.py").write_text(SLOW)
     changes = {
-        "pipelines": {"slow": {"use": "slow_block:Slow", "options": {"seconds": seconds}}},
+        "pipelines": {
+            "slow": {"use": "slow_block:Slow", "options": {"seconds": seconds, "hold": str(hold_of(folder))}}
+        },
         "routes": [{"name": "all", "when": {"Modality": "CT"}, "run": "slow", "send": ["pacs"]}],
     }
     return RunningNode(
@@ -95,13 +112,12 @@ def check_arrived_once(orthanc: Orthanc, images: list[Path], node: RunningNode) 
 
 
 def test_a_worker_killed_in_mid_inference(tmp_path: Path, orthanc: Orthanc, images: list[Path]) -> None:
-    with node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=3.0) as node:
+    with node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=1.0) as node:
+        hold_of(tmp_path).touch()
         assert storescu([*images], "127.0.0.1", node.port, AE_TITLE).ok
-        node.wait(
-            lambda views: [row for row in views.recent_jobs() if row["state"] == "running"], what="job runs"
-        )
-        time.sleep(1.0)
+        node.wait(is_at_work, what="job runs")
         node.kill_role("worker")
+        hold_of(tmp_path).unlink()
         (job,) = node.wait_done(1)
         assert (job["state"], job["attempt"]) == ("done", 2)
         check_arrived_once(orthanc, images, node)
@@ -109,9 +125,11 @@ def test_a_worker_killed_in_mid_inference(tmp_path: Path, orthanc: Orthanc, imag
 
 def test_the_coordinator_killed_in_mid_delivery(tmp_path: Path, orthanc: Orthanc, images: list[Path]) -> None:
     with node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=0.1) as node:
-        assert storescu([*images], "127.0.0.1", node.port, AE_TITLE).ok
-        node.wait(lambda views: views.deliveries(["owed", "sending"]), what="something is owed")
-        node.kill_role("coordinator")
+        node.wait_asked()
+        with orthanc.frozen():
+            assert storescu([*images], "127.0.0.1", node.port, AE_TITLE).ok
+            node.wait(lambda views: views.deliveries(["sending"]), what="something is being sent")
+            node.kill_role("coordinator")
         (job,) = node.wait_done(1)
         assert job["state"] == "done"
         check_arrived_once(orthanc, images, node)
@@ -134,13 +152,13 @@ def test_the_pacs_is_away_and_comes_later(tmp_path: Path, images: list[Path]) ->
 def test_everything_killed_at_once_and_started_again(
     tmp_path: Path, orthanc: Orthanc, images: list[Path]
 ) -> None:
-    node = node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=2.0)
+    node = node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=1.0)
+    hold_of(tmp_path).touch()
     node.start()
     assert storescu([*images], "127.0.0.1", node.port, AE_TITLE).ok
-    node.wait(
-        lambda views: [row for row in views.recent_jobs() if row["state"] == "running"], what="job runs"
-    )
+    node.wait(is_at_work, what="job runs")
     node.kill()
+    hold_of(tmp_path).unlink()
     node.start()
     try:
         (job,) = node.wait_done(1)
@@ -151,12 +169,10 @@ def test_everything_killed_at_once_and_started_again(
 
 
 def test_stopping_finishes_the_work_in_hand(tmp_path: Path, orthanc: Orthanc, images: list[Path]) -> None:
-    node = node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=2.0)
+    node = node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=3.0)
     node.start()
     assert storescu([*images], "127.0.0.1", node.port, AE_TITLE).ok
-    node.wait(
-        lambda views: [row for row in views.recent_jobs() if row["state"] == "running"], what="job runs"
-    )
+    node.wait(is_at_work, what="job runs")
     node.stop()
     ledger = node.ledger
     (job,) = ledger.views.recent_jobs()
@@ -198,7 +214,7 @@ def test_results_that_come_back_are_never_routed(
                 )
                 == 3
             ),
-            seconds=60,
+            seconds=120,
             what="own results came back",
         )
         assert len(ledger.views.recent_jobs()) == 1
@@ -232,10 +248,8 @@ def test_a_dead_receiver_is_started_again_and_its_series_still_runs(
     with node_with_slow_pipeline(tmp_path, orthanc.dicom_port, seconds=0.1) as node:
         assert storescu(images[:10], "127.0.0.1", node.port, AE_TITLE).ok
         died = node.kill_role("receiver")
-        wait_until(lambda: _other(node, died), seconds=30, what="a new receiver")
-        wait_until(
-            lambda: storescu(images[10:], "127.0.0.1", node.port, AE_TITLE).ok, seconds=30, what="it receives"
-        )
+        wait_until(lambda: _other(node, died), what="a new receiver")
+        wait_until(lambda: storescu(images[10:], "127.0.0.1", node.port, AE_TITLE).ok, what="it receives")
         jobs = node.wait_done(1)
         assert jobs[0]["state"] == "done"
 
@@ -277,13 +291,13 @@ def test_the_status_page_tells_of_every_process(tmp_path: Path, images: list[Pat
         everyone = {"receiver 0", "coordinator 0", "worker 0", "disk"}
         wait_until(
             lambda: {name for name, ok, _detail in status_checks(node) if ok} == everyone,
-            seconds=60,
+            seconds=120,
             what="the page tells of everyone",
         )
         node.kill_role("worker")
         wait_until(
             lambda: ("worker 0", True, "2. life") in [(n, ok, d[-7:]) for n, ok, d in status_checks(node)],
-            seconds=30,
+            seconds=120,
             what="the page tells of the worker's second life",
         )
 

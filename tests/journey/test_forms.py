@@ -113,6 +113,7 @@ def delivered(sources: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
         destinations = {name: conf(peer.port) for name, peer in peers.items()}
         destinations["everything"] = conf(pacs.dicom_port)
         node = stack.enter_context(node_for(folder / "node", destinations))
+        node.wait_asked()
         assert storescu(sources, "127.0.0.1", node.port, AE_TITLE).ok
         (job,) = node.wait_done(1)
         assert (job["state"], job["reason"]) == ("done", None)
@@ -188,6 +189,7 @@ def test_a_destination_that_is_away_blocks_nobody_and_gets_what_its_profile_show
     with Orthanc(tmp_path / "orthanc") as pacs:
         destinations = {"away": conf(port, timeout=2), "here": conf(pacs.dicom_port)}
         with node_for(tmp_path / "node", destinations) as node:
+            node.wait_asked()
             assert storescu(sources, "127.0.0.1", node.port, AE_TITLE).ok
             pacs.wait_for_instances(3, seconds=120)
             ledger = node.ledger
@@ -246,6 +248,7 @@ def test_what_has_no_result_says_so_everywhere(sources: list[Path], tmp_path: Pa
         (folder / "three.py").write_text(PIPELINES)
         changes = {"pipelines": pipelines, "routes": routes, "destinations": destinations}
         node = stack.enter_context(RunningNode(folder, 1, changes=changes))
+        node.wait_asked()
         assert storescu(sources[:3], "127.0.0.1", node.port, AE_TITLE).ok
         jobs = {job["pipeline"]: job for job in node.wait_done(3)}
         held = {name: [pydicom.dcmread(path) for path in peer.files()] for name, peer in peers.items()}

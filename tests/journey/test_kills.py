@@ -82,7 +82,7 @@ def kill_rounds(folder: Path, rounds: int) -> tuple[Processes, Load, Counter[str
     wait_until(lambda: all(c.ready.is_set() for c in processes.children), seconds=60, what="all are up")
     load.stop.set()
     for sender in senders:
-        sender.join(20)
+        sender.join(60)
         assert not sender.is_alive()
     return processes, load, killed
 

@@ -44,7 +44,7 @@ def test_a_late_image_after_delivery_supersedes_and_rejects_the_first_results(tm
             wait_until(lambda: orthanc.count() >= len(images) + 6, seconds=120, what="the new results")
             node.kill()  # before, while or after it makes the note: it is there afterwards, and once
             node.start()
-            wait_until(lambda: orthanc.count() > len(images) + 6, seconds=60, what="the rejection note")
+            wait_until(lambda: orthanc.count() > len(images) + 6, seconds=120, what="the rejection note")
             time.sleep(7)
             node.stop()
             node.start()

@@ -13,7 +13,7 @@ import pytest
 from dicom_node.geometry import Grid
 from dicom_node.phantom import write_series
 from tests.journey.node import AE_TITLE
-from tests.journey.test_faults import node_with_slow_pipeline
+from tests.journey.test_faults import hold_of, node_with_slow_pipeline
 from tests.peers import Orthanc, storescu
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
@@ -46,13 +46,16 @@ def test_priorities_windows_and_shadows(tmp_path: Path) -> None:
     shadow = series(tmp_path / "shadow", SeriesDescription="shadow")
     night = series(tmp_path / "night", SeriesDescription="night")
     with Orthanc(tmp_path / "orthanc") as orthanc:
-        node = node_with_slow_pipeline(tmp_path / "node", orthanc.dicom_port, seconds=3.0)
+        node = node_with_slow_pipeline(tmp_path / "node", orthanc.dicom_port, seconds=0.1)
+        hold_of(tmp_path / "node").touch()
         windows = [closed_window()]
         routes = [route("routine"), route("shadow", shadow=True), route("night", hours=windows, priority=9)]
         node.changes = {**node.changes, "routes": routes}
         with node:
             for paths in (night, *routine, shadow, stat):
                 assert storescu(paths, "127.0.0.1", node.port, AE_TITLE).ok
+            node.wait(lambda views: len(views.recent_jobs()) == 8, what="every job is queued")
+            hold_of(tmp_path / "node").unlink()
             node.wait(
                 lambda views: (
                     sum(job["state"] == "done" for job in views.recent_jobs()) == 7

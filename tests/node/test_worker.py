@@ -95,7 +95,7 @@ def test_an_urgent_job_overtakes_one_whose_images_are_read_already(at_work: Star
 @pytest.mark.parametrize(
     ("beyond", "said"),
     [
-        ({"seconds": 60.0, "time_limit": 2}, "time limit of 2 s"),
+        ({"seconds": 60.0, "time_limit": 6}, "time limit of 6 s"),
         ({"seconds": 60.0, "grow_mb": 600, "memory_limit_mb": 200}, "memory limit of 200 MB"),
     ],
     ids=["time", "memory"],

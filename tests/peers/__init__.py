@@ -6,7 +6,7 @@ test with a reason, and fails it where `CI=true`.
 
 from tests.peers.dcmtk import Sent, Storescp, dsrdump, echoscu, storescp, storescu, storescu_command
 from tests.peers.orthanc import Orthanc, StoredSeries
-from tests.peers.process import free_port, missing, need, running, wait_until
+from tests.peers.process import free_port, missing, need, running, wait_for_port, wait_until
 from tests.peers.validators import (
     ReadSegment,
     dcentvfy,
@@ -36,5 +36,6 @@ __all__ = [
     "storescu",
     "storescu_command",
     "tid1500reader",
+    "wait_for_port",
     "wait_until",
 ]

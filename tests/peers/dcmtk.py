@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers.process import NO_NAGLE, free_port, listens, need, running, wait_until
+from tests.peers.process import NO_NAGLE, free_port, need, running, wait_for_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def storescp(
     everything = () if plain else ("-pm", "+xa")
     command = [need("storescp"), "-v", *everything, *titles, *options, str(peer.port)]
     with running(command, log=peer.log, environment=NO_NAGLE):
-        wait_until(lambda: listens(peer.port), seconds=15, what="storescp listens")
+        wait_for_port(peer.port, "storescp")
         yield peer
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -78,7 +80,7 @@ class Orthanc:
             [program, configuration], log=self.log, folder=self.folder, environment=NO_NAGLE
         )
         try:
-            wait_until(lambda: self._answers(process), seconds=30, what="Orthanc answers")
+            wait_until(lambda: self._answers(process), what="Orthanc answers")
         except BaseException:
             self.kill()
             raise
@@ -86,6 +88,16 @@ class Orthanc:
     def stop(self) -> None:
         """Stops it and waits for its end, some seconds: until then it holds the lock of its storage."""
         self._end(seconds=30)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """For as long as the block lasts it accepts connections, and answers nobody."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Ends it at once, as a power cut does."""

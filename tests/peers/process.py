@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,9 @@ SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 NO_NAGLE = {"TCP_NODELAY": "1"}
 """For DCMTK and Orthanc, which otherwise wait 40 ms for a delayed acknowledgement of each image."""
+
+PATIENCE = 60.0
+"""Seconds for what takes a moment, on a machine that has much else to do."""
 
 
 def missing(reason: str) -> NoReturn:
@@ -54,13 +58,24 @@ def need_script(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A TCP port of 127.0.0.1 that is free, and that nobody is given by chance before it is listened on.
+
+    The kernel gives ports of its own range to whoever connects somewhere; this one is below that range. Tests
+    that run beside this one draw from the same thousands.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = range(10_000, lowest) if lowest > 11_000 else range(lowest, 65_536)
+    draw = random.SystemRandom()
+    while True:
+        port = draw.choice(ports)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
-def wait_until(ready: Callable[[], bool], *, seconds: float, what: str, every: float = 0.05) -> None:
+def wait_until(
+    ready: Callable[[], bool], *, seconds: float = PATIENCE, what: str, every: float = 0.05
+) -> None:
     """Waits until `ready()` is true. Raises TimeoutError that says `what` was awaited."""
     deadline = time.monotonic() + seconds
     while not ready():
@@ -76,6 +91,11 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
             return True
     except OSError:
         return False
+
+
+def wait_for_port(port: int, who: str) -> None:
+    """Waits until something listens on a port."""
+    wait_until(lambda: listens(port), what=f"{who} listens")
 
 
 def start(

@@ -21,10 +21,9 @@ from dicom_node.config.models import DestinationConfig
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.query import count_instances, find_priors, retrieve
 from dicom_node.query.priors import Patient
-from tests.peers import free_port, need, running, wait_until
+from tests.peers import free_port, need, running, wait_for_port
 from tests.peers.dcmtk import storescp, storescu
 from tests.peers.orthanc import Orthanc
-from tests.peers.process import listens
 
 CURRENT, PRIOR, OLDER, OTHER = (generate_uid() for _ in range(4))
 
@@ -95,7 +94,7 @@ def archive(folder: Path, images: Path, receiver_port: int, *options: str) -> It
         f"AETable BEGIN\nORTHANC {storage} RW (200, 1024mb) ANY\nAETable END\n"
     )
     with running([need("dcmqrscp"), "-c", settings, *options], environment={"TCP_NODELAY": "1"}):
-        wait_until(lambda: listens(port), seconds=15, what="dcmqrscp listens")
+        wait_for_port(port, "dcmqrscp")
         assert storescu([images], "127.0.0.1", port, "ORTHANC").ok
         yield port
 

@@ -19,7 +19,7 @@ from dicom_node.receive import listen, serve
 from dicom_node.records import Instance, ReceiverEvent
 from dicom_node.spool import Spool
 from tests.peers import free_port, wait_until
-from tests.peers.process import listens
+from tests.peers.process import PATIENCE, listens
 
 TITLE = "DICOMNODE"
 PROGRAM = """
@@ -58,7 +58,7 @@ class Scp:
         """Instances that the journals call stored."""
         return [e.instance for e in self.events() if e.happening == "stored" and e.instance is not None]
 
-    def wait_for(self, happening: str, count: int = 1, seconds: float = 10) -> None:
+    def wait_for(self, happening: str, count: int = 1, seconds: float = PATIENCE) -> None:
         """Waits until something has happened so often."""
         wait_until(
             lambda: self.happenings().count(happening) >= count,
@@ -88,12 +88,12 @@ def receiver(folder: Path, **receive: Any) -> Iterator[Scp]:
         target=serve, args=(config, spool), kwargs={"ready": ready.set, "stop": stop}, daemon=True
     )
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE)
     try:
         yield Scp(port, spool, config, stop)
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
         spool.folders.close()
 
@@ -133,7 +133,7 @@ class Processes:
         for process in self.running:
             process.terminate()
         for process in self.running:
-            process.communicate(timeout=30)
+            process.communicate(timeout=PATIENCE)
         self.running = []
 
     def scp(self) -> Scp:
@@ -160,7 +160,7 @@ def processes(folder: Path, count: int = 1, **receive: Any) -> Iterator[Processe
     group = Processes(folder, count, receive)
     try:
         group.start()
-        wait_until(lambda: listens(group.port), seconds=10, what="the port")
+        wait_until(lambda: listens(group.port), what="the port")
         yield group
     finally:
         group.end()

@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.receive.admission import is_within
 from dicom_node.records import Refusal
-from tests.peers import echoscu
+from tests.peers import echoscu, wait_until
 from tests.receive.scp import Scp, receiver
 from tests.receive.upper_layer import (
     ABORT,
@@ -112,9 +112,7 @@ def test_the_limit_of_associations(tmp_path: Path) -> None:
             second.associate()
             assert rejection(scp) == (2, 3, 2)
             assert "max_associations" in refusals(scp)[0].hint
-        deadline = time.monotonic() + 5
-        while rejection(scp) is not None:
-            assert time.monotonic() < deadline
+        wait_until(lambda: rejection(scp) is None, what="there is room again")
 
 
 def test_low_disk_refuses_storage_but_not_verification(tmp_path: Path) -> None:
@@ -125,14 +123,12 @@ def test_low_disk_refuses_storage_but_not_verification(tmp_path: Path) -> None:
 
 
 def test_while_it_stops_the_one_in_hand_ends_and_others_are_sent_away(tmp_path: Path) -> None:
-    with receiver(tmp_path, drain_timeout=10) as scp, Sender(scp.port) as sender:
+    with receiver(tmp_path, drain_timeout=120) as scp, Sender(scp.port) as sender:
         sender.associate()
         sender.send(p_data(3, 3, store_rq("1.2.6")), p_data(3, 0, data_set("1.2.6")[:40]))
         assert rejection(scp) is None
         scp.stop.set()
-        deadline = time.monotonic() + 5
-        while rejection(scp) != (2, 3, 1):
-            assert time.monotonic() < deadline
+        wait_until(lambda: rejection(scp) == (2, 3, 1), what="others are sent away")
         kind, _raw = sender.ask(p_data(3, 2, data_set("1.2.6")[40:]))
         assert kind == P_DATA
     assert len(list(scp.spool.walk())) == 1
@@ -151,24 +147,22 @@ def test_it_does_not_wait_for_ever_for_the_one_in_hand(tmp_path: Path) -> None:
 
 
 def test_a_slow_sender_is_cut_off_and_others_are_served_meanwhile(tmp_path: Path) -> None:
-    with receiver(tmp_path, network_timeout=1, artim_timeout=1) as scp, Sender(scp.port) as slow:
+    with receiver(tmp_path, network_timeout=1) as scp, Sender(scp.port) as slow:
         slow.associate()
         slow.send(p_data(3, 3, store_rq("1.2.6")))
         request = p_data(3, 2, data_set("1.2.6"))
-        began = time.monotonic()
-        cut_off = None
+        sent = 0
         for byte in request:
             try:
                 slow.send(bytes([byte]))
             except OSError:
-                cut_off = time.monotonic() - began
                 break
+            sent += 1
             with Sender(scp.port) as other:
                 other.associate()
                 assert other.ask(p_data(1, 3, echo_rq()))[0] == P_DATA
             time.sleep(0.1)
-        assert cut_off is not None
-        assert cut_off < 6
+        assert sent < len(request) // 2, "it was cut off in the midst of its image, which takes half a minute"
         assert list((scp.spool.root / "incoming").glob("[!.]*")) == []
 
 
@@ -181,25 +175,20 @@ def test_an_idle_sender_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_hundreds_of_idle_connections_hinder_nobody_and_go(tmp_path: Path) -> None:
-    with receiver(tmp_path, artim_timeout=1.5) as scp:
+    with receiver(tmp_path, artim_timeout=5) as scp:
         idle = [socket.create_connection(("127.0.0.1", scp.port)) for _ in range(300)]
-        began = time.monotonic()
         with Sender(scp.port) as sender:
             sender.associate()
             assert sender.store("1.2.6") == 0
-        assert time.monotonic() - began < 3
         for connection in idle:
-            connection.settimeout(10)
+            connection.settimeout(60)
             assert connection.recv(1) == b""
             connection.close()
-        deadline = time.monotonic() + 10
-        while len(psutil.Process().threads()) > 40:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: len(psutil.Process().threads()) <= 40, what="their threads go")
 
 
 def test_a_rejected_request_is_answered_whatever_follows(tmp_path: Path) -> None:
-    with receiver(tmp_path, artim_timeout=0.5) as scp, Sender(scp.port) as sender:
+    with receiver(tmp_path) as scp, Sender(scp.port) as sender:
         assert sender.ask(associate_rq(STORE, called="OTHER"))[0] == RJ
         sender.send(bytes(100_000))
         assert sender.receive()[0] in (0, ABORT)

@@ -71,7 +71,7 @@ def kill_rounds(folder: Path, rounds: int) -> tuple[Processes, Load]:
         time.sleep(0.3)
         load.stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive()
     with processes(folder):  # one more start tidies what the last kill left
         pass
@@ -140,7 +140,7 @@ def test_a_stopped_receiver_lets_the_association_in_hand_finish(tmp_path: Path) 
             receivers.running[0].terminate()
             time.sleep(0.5)
             assert sender.store("1.2.7") == 0
-        assert receivers.running[0].wait(10) == 0
+        assert receivers.running[0].wait(60) == 0
         assert receivers.scp().happenings() == ["opened", "stored", "stored", "closed"]
 
 

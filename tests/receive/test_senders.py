@@ -17,6 +17,7 @@ from pynetdicom import AE, _config
 from dicom_node.records import Instance
 from dicom_node.spool.filemeta import read_file_meta
 from tests.peers import Orthanc, echoscu, storescp, storescu
+from tests.peers.reactor import rested, steady
 from tests.receive.scp import Scp, receiver
 
 FOLDERS = ("transfer_syntaxes", "malformed", "enhanced_multiframe", "dicomdir")
@@ -80,7 +81,7 @@ def send_as_they_are(files: Iterable[Path], port: int) -> list[tuple[Path, int]]
         )
         assoc = ae.associate("127.0.0.1", port, ae_title="DICOMNODE")
         assert assoc.accepted_contexts, path
-        statuses.append((path, int(assoc.send_c_store(path).get("Status", -1))))
+        statuses.append((path, int(rested(steady(assoc)).send_c_store(path).get("Status", -1))))
         assoc.release()
     return statuses
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,11 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
-from pynetdicom import AE, build_role, evt
+from pynetdicom import AE, build_role
 from pynetdicom.association import Association
 
 from tests.peers import free_port, wait_until
+from tests.peers.reactor import Reports, rested, steady
 from tests.receive.scp import Scp, processes, receiver
 from tests.receive.upper_layer import CT, Sender
 
@@ -28,26 +27,6 @@ def scp(tmp_path: Path) -> Iterator[Scp]:
         yield running
 
 
-class Reports:
-    """The N-EVENT-REPORTs that a sender gets."""
-
-    def __init__(self, status: int = 0) -> None:
-        self.status = status
-        self.got: list[tuple[int, Dataset]] = []
-        self.arrived = threading.Event()
-
-    def wait(self) -> bool:
-        """Waits for the first, and until pynetdicom has answered it, in a thread of its own."""
-        arrived = self.arrived.wait(15)
-        time.sleep(0.3)
-        return arrived
-
-    def handle(self, event: Any) -> tuple[int, None]:
-        self.got.append((event.request.EventTypeID, event.event_information))
-        self.arrived.set()
-        return self.status, None
-
-
 def associate(
     port: int, handlers: list[Any] | None = None, syntax: str = ExplicitVRLittleEndian
 ) -> Association:
@@ -56,7 +35,7 @@ def associate(
         ae.add_requested_context(uid, syntax)
     assoc = ae.associate("127.0.0.1", port, ae_title="DICOMNODE", evt_handlers=handlers or [])
     assert assoc.is_established
-    return assoc
+    return steady(assoc)
 
 
 def commitment(*instances: str, sop_class: str = CT) -> Dataset:
@@ -77,7 +56,7 @@ def hold(scp: Scp, *instances: str) -> None:
 
 
 def ask(assoc: Association, ds: Dataset) -> int:
-    status, _reply = assoc.send_n_action(ds, 1, COMMITMENT, COMMITMENT_INSTANCE)
+    status, _reply = rested(assoc).send_n_action(ds, 1, COMMITMENT, COMMITMENT_INSTANCE)
     return int(status.Status)
 
 
@@ -85,7 +64,7 @@ def ask(assoc: Association, ds: Dataset) -> int:
 def test_what_is_held_is_committed_on_the_same_association(scp: Scp, syntax: str) -> None:
     hold(scp, "1.2.6", "1.2.7")
     reports = Reports()
-    assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, reports.handle)], syntax)
+    assoc = associate(scp.port, reports.handlers, syntax)
     asked = commitment("1.2.6", "1.2.7")
     assert ask(assoc, asked) == 0
     assert reports.wait()
@@ -103,7 +82,7 @@ def test_what_is_held_is_committed_on_the_same_association(scp: Scp, syntax: str
 def test_what_is_not_held_or_of_another_class_fails(scp: Scp) -> None:
     hold(scp, "1.2.6")
     reports = Reports()
-    assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, reports.handle)])
+    assoc = associate(scp.port, reports.handlers)
     asked = commitment("1.2.6", "1.2.99")
     asked.ReferencedSOPSequence.append(commitment("1.2.6", sop_class=MPPS).ReferencedSOPSequence[0])
     assert ask(assoc, asked) == 0
@@ -121,14 +100,12 @@ def test_a_sender_that_takes_no_report_is_called_back(tmp_path: Path, ends: str)
     declines, reports, port = Reports(status=0x0110), Reports(), free_port()
     sender = AE("SENDER")
     sender.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
-    listener = sender.start_server(
-        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, reports.handle)]
-    )
+    listener = sender.start_server(("127.0.0.1", port), block=False, evt_handlers=reports.handlers)
     peers = {"ct": {"ae_title": "SENDER", "host": "127.0.0.1", "port": port}}
     try:
         with receiver(tmp_path, peers=peers) as scp:
             hold(scp, "1.2.6")
-            assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, declines.handle)])
+            assoc = associate(scp.port, declines.handlers)
             assert ask(assoc, commitment("1.2.6")) == 0
             assert declines.wait()
             getattr(assoc, ends)()
@@ -147,27 +124,25 @@ def test_the_next_process_tells_what_a_dead_one_owed(tmp_path: Path) -> None:
     with processes(tmp_path, peers=peers) as receivers:
         scp = receivers.scp()
         hold(scp, "1.2.6")
-        assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, declines.handle)])
+        assoc = associate(scp.port, declines.handlers)
         assert ask(assoc, commitment("1.2.6")) == 0
         assert declines.wait()
         receivers.kill()
         sender = AE("SENDER")
         sender.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
-        listener = sender.start_server(
-            ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, reports.handle)]
-        )
+        listener = sender.start_server(("127.0.0.1", port), block=False, evt_handlers=reports.handlers)
         try:
             receivers.start()
             assert reports.wait()
         finally:
             listener.shutdown()
-        wait_until(lambda: owed(scp) == [], seconds=10, what="nothing is owed any more")
+        wait_until(lambda: owed(scp) == [], what="nothing is owed any more")
     assert [event_type for event_type, _told in reports.got] == [1]
 
 
 def test_a_sender_of_which_nobody_knows_where_it_listens_is_shown(scp: Scp) -> None:
     declines = Reports(status=0x0110)
-    assoc = associate(scp.port, [(evt.EVT_N_EVENT_REPORT, declines.handle)])
+    assoc = associate(scp.port, declines.handlers)
     assert ask(assoc, commitment("1.2.6")) == 0
     assert declines.wait()
     assoc.release()
@@ -176,7 +151,7 @@ def test_a_sender_of_which_nobody_knows_where_it_listens_is_shown(scp: Scp) -> N
     assert event.refusal is not None
     assert "storage commitment" in event.refusal.reason
     assert "host" in event.refusal.hint
-    wait_until(lambda: owed(scp) == [], seconds=10, what="nothing is owed any more")
+    wait_until(lambda: owed(scp) == [], what="nothing is owed any more")
 
 
 def owed(scp: Scp) -> list[str]:
@@ -194,7 +169,7 @@ def owed(scp: Scp) -> list[str]:
 def test_requests_that_cannot_be_served(scp: Scp, ds: Dataset, action: int, status: int) -> None:
     assoc = associate(scp.port)
     ds.InstanceNumber = 1
-    answer, _reply = assoc.send_n_action(ds, action, COMMITMENT, COMMITMENT_INSTANCE)
+    answer, _reply = rested(assoc).send_n_action(ds, action, COMMITMENT, COMMITMENT_INSTANCE)
     assoc.release()
     assert answer.Status == status
     assert "commitment" not in scp.happenings()
@@ -217,9 +192,11 @@ def performed(status: str, **series: list[str]) -> Dataset:
 
 def test_a_step_is_followed_to_its_end(scp: Scp) -> None:
     assoc = associate(scp.port)
-    created, _reply = assoc.send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")
+    created, _reply = rested(assoc).send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")
     assert created.Status == 0
-    done, _reply = assoc.send_n_set(performed("COMPLETED", s1_2_5=["1.2.6", "1.2.7", "1.2.8"]), MPPS, "1.2.9")
+    done, _reply = rested(assoc).send_n_set(
+        performed("COMPLETED", s1_2_5=["1.2.6", "1.2.7", "1.2.8"]), MPPS, "1.2.9"
+    )
     assert done.Status == 0
     assoc.release()
     steps = [event.step for event in scp.events() if event.step is not None]
@@ -241,17 +218,17 @@ def test_a_step_is_followed_to_its_end(scp: Scp) -> None:
 def test_steps_change_only_as_they_may(scp: Scp, first: str | None, then: str, status: int) -> None:
     assoc = associate(scp.port)
     if first is not None:
-        assert assoc.send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")[0].Status == 0
-        assert assoc.send_n_set(performed(first), MPPS, "1.2.9")[0].Status == 0
-    assert assoc.send_n_set(performed(then), MPPS, "1.2.9")[0].Status == status
+        assert rested(assoc).send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")[0].Status == 0
+        assert rested(assoc).send_n_set(performed(first), MPPS, "1.2.9")[0].Status == 0
+    assert rested(assoc).send_n_set(performed(then), MPPS, "1.2.9")[0].Status == status
     assoc.release()
 
 
 def test_a_step_is_made_once_and_in_progress(scp: Scp) -> None:
     assoc = associate(scp.port)
-    assert assoc.send_n_create(performed("COMPLETED"), MPPS, "1.2.9")[0].Status == 0x0106
-    assert assoc.send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")[0].Status == 0
-    assert assoc.send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")[0].Status == 0x0111
+    assert rested(assoc).send_n_create(performed("COMPLETED"), MPPS, "1.2.9")[0].Status == 0x0106
+    assert rested(assoc).send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")[0].Status == 0
+    assert rested(assoc).send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")[0].Status == 0x0111
     assoc.release()
 
 
@@ -259,7 +236,7 @@ def test_steps_outlive_their_receiver(tmp_path: Path) -> None:
     for expected in (0, 0x0111):
         with receiver(tmp_path) as scp:
             assoc = associate(scp.port)
-            assert assoc.send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")[0].Status == expected
+            assert rested(assoc).send_n_create(performed("IN PROGRESS"), MPPS, "1.2.9")[0].Status == expected
             assoc.release()
 
 

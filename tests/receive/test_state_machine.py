@@ -35,7 +35,7 @@ ECHO = p_data(1, 3, echo_rq())
 
 @pytest.fixture(scope="module")
 def scp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scp]:
-    with receiver(tmp_path_factory.mktemp("scp"), artim_timeout=0.3, idle_timeout=1.0) as running:
+    with receiver(tmp_path_factory.mktemp("scp"), artim_timeout=1.0, idle_timeout=3.0) as running:
         yield running
 
 

@@ -68,7 +68,7 @@ def scp(request: pytest.FixtureRequest, tmp_path: Path, parties: dict[str, Party
     tls = {"certificate": str(node.certificate), "key": str(node.key)}
     if request.param == "client certificates":
         tls["authorities"] = str(parties["scanner"].certificate)
-    with receiver(tmp_path, tls=tls, artim_timeout=2) as running:
+    with receiver(tmp_path, tls=tls, artim_timeout=10) as running:
         yield running
 
 
@@ -124,7 +124,7 @@ def test_versions(scp: Scp, parties: dict[str, Party], version: str, taken: bool
     client.load_cert_chain(parties["scanner"].certificate, parties["scanner"].key)
     client.set_ciphers("ALL:@SECLEVEL=0")
     client.minimum_version = client.maximum_version = ssl.TLSVersion[version]
-    with socket.create_connection(("127.0.0.1", scp.port), timeout=5) as plain:
+    with socket.create_connection(("127.0.0.1", scp.port), timeout=60) as plain:
         if not taken:
             with pytest.raises((ssl.SSLError, OSError)):
                 client.wrap_socket(plain, server_hostname="127.0.0.1")

@@ -107,7 +107,7 @@ def data_set(sop_instance_uid: str, series: str = "1.2.5", study: str = "1.2.4",
 class Sender:
     """A connection."""
 
-    def __init__(self, port: int, timeout: float = 10) -> None:
+    def __init__(self, port: int, timeout: float = 60) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

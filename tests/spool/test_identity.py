@@ -159,7 +159,7 @@ def test_a_deflate_bomb_is_given_up(tmp_path: Path) -> None:
     raw = deflate.compress(b"\x08\x00\x05\x00UN\0\0\xf0\xff\xff\x7f")
     for _ in range(200):
         raw += deflate.compress(bytes(1 << 20))
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Unreadable):
         identity_of(raw + deflate.flush(), DeflatedExplicitVRLittleEndian, tmp_path)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

@@ -22,8 +22,7 @@ from dicom_node.records import (
 )
 from dicom_node.route import match
 from dicom_node.web import Check, make_app, serve
-from tests.peers import free_port, wait_until
-from tests.peers.process import listens
+from tests.peers import free_port, wait_for_port
 
 NAME = "Doe^Jane"
 SERIES = [f"1.2.826.0.1.3680043.10.1{number}" for number in range(4)]
@@ -119,8 +118,8 @@ def website(ledger: Ledger, checks: Iterable[Check] = ()) -> Iterator[str]:
     server = threading.Thread(target=serve, args=(app, "127.0.0.1", port, stop))
     server.start()
     try:
-        wait_until(lambda: listens(port), seconds=15, what="the web server listens")
+        wait_for_port(port, "the web server")
         yield f"http://127.0.0.1:{port}"
     finally:
         stop.set()
-        server.join(15)
+        server.join(60)

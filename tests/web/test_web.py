@@ -22,8 +22,7 @@ from dicom_node.errors import Transient
 from dicom_node.ledger import Ledger
 from dicom_node.web import Check, make_app, routing, serve
 from dicom_node.web.page import ago
-from tests.peers import free_port, wait_until
-from tests.peers.process import listens
+from tests.peers import free_port, wait_for_port
 from tests.web.site import NAME, SERIES, busy_ledger, website
 
 PAGES = ("/", "/status", "/health", "/ready", "/metrics", "/openapi.json")
@@ -33,7 +32,7 @@ DEAD = Check(name="worker cuda:0", ok=False, detail="ended 3 times, starts again
 
 def fetch(url: str) -> tuple[int, str, Mapping[str, str]]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own server
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own server
             return answer.status, answer.read().decode(), dict(answer.headers)
     except urllib.error.HTTPError as answer:
         with answer:
@@ -106,7 +105,7 @@ def test_health_needs_no_ledger_and_the_rest_says_when_it_is_away() -> None:
     server = threading.Thread(target=serve, args=(make_app(Away()), "127.0.0.1", port, stop))  # type: ignore[arg-type] # a ledger that fails
     server.start()
     try:
-        wait_until(lambda: listens(port), seconds=15, what="the web server listens")
+        wait_for_port(port, "the web server")
         assert fetch(f"http://127.0.0.1:{port}/health")[0] == 200
         for page in ("/", "/status", "/ready", "/metrics"):
             status, text, _headers = fetch(f"http://127.0.0.1:{port}{page}")
@@ -114,7 +113,7 @@ def test_health_needs_no_ledger_and_the_rest_says_when_it_is_away() -> None:
             assert "s3cret" not in text
     finally:
         stop.set()
-        server.join(10)
+        server.join(60)
 
 
 def test_metrics_are_what_prometheus_reads(troubled: str) -> None:
