@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from dicom_node.errors import BadInput
@@ -72,3 +73,35 @@ def test_every_series_gives_the_right_volume_or_a_reason(series: dict[str, list[
     assert differing == []
     assert all(len(reason) > 15 for reason in refused.values())
     assert len(refused) >= 20
+
+
+def test_a_dose_is_scaled_as_its_header_says(shared_data: Path) -> None:
+    """SimpleITK gives the stored numbers, and leaves the scaling to its caller."""
+    [path] = [
+        file for file in (shared_data / "seg_sr_rt").rglob("*.dcm") if read_header(file).Modality == "RTDOSE"
+    ]
+    volume = read_volume([path])
+    stored = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    order = [(frame.number or 1) - 1 for frame in volume.frames]
+    scaling = float(read_header(path).DoseGridScaling)
+    np.testing.assert_allclose(volume.array, stored[order] * scaling, rtol=1e-5)
+    assert volume.array.max() > 0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_every_malformed_file_gives_the_right_volume_or_a_reason(shared_data: Path) -> None:
+    volumes, reasons = 0, []
+    for path in sorted((shared_data / "malformed").rglob("*.dcm")):
+        try:
+            volume = read_volume([path])
+        except BadInput as reason:
+            reasons.append(str(reason))
+            continue
+        if "DoseGridScaling" in read_header(path):  # as above
+            continue
+        image = simpleitk(volume, [path])
+        assert image is None or agrees(volume, image), path.name
+        volumes += image is not None
+    assert volumes >= 10
+    assert len(reasons) >= 15
+    assert all(len(reason) > 15 for reason in reasons)
