@@ -25,6 +25,7 @@ from tests.drafts.patients import (
     make_patient,
     true_drafts,
 )
+from tests.drafts.sentences import FALSE_OF_LUNGS, TRUE_OF_LUNGS
 
 LUNGS = Patient(
     {("left", "lung"): 2450.3, ("right", "lung"): 2801.0},
@@ -65,137 +66,21 @@ def test_generated_truths_pass_and_falsehoods_never(seed: int) -> None:
     assert dropped == []
 
 
-def test_there_are_enough_generated_drafts() -> None:
-    drafts = [
-        text
-        for seed in range(12)
-        for text in (
-            *true_drafts(make_patient(seed), random.Random(seed)),
-            *(text for _, text in false_drafts(make_patient(seed), random.Random(seed))),
-        )
-    ]
-    assert len(set(drafts)) > 600
-
-
-TRUE_OF_LUNGS = """
-The left lung measures 2450 ml.
-The left lung measures 2450.3 ml, the right lung 2801.0 ml.
-Left lung: 2,450 ml.
-Right lung: 2.80 L.
-2450 ml were measured in the left lung.
-The volumes of the left and right lung are 2450 ml and 2801 ml, respectively.
-The left lung has a volume of 2450 ml and a mean density of -850 HU.
-The left lung has a mean attenuation coefficient of −850 HU.
-The lungs were segmented on the left and the right side.
-The left and right lung were segmented.
-A nodule is present.
-There is a nodule and no cyst.
-No cyst or pleural effusion is seen.
-No cyst, pleural effusion.
-There is no cyst in the left lung.
-No pleural effusion was identified on this CT scan.
-The CT shows a left lung volume of 2450 ml.
-Impression: left lung volume 2450 ml, right lung volume 2801 ml.
-The left lung was segmented with a volume of 2450 ml and shows no cyst.
-The right lung (2801 ml) was measured.
-The left-sided lung volume is 2450 cm3.
-On the left, the lung measures 2450 ml.
-On the left the lung measures 2450 ml, on the right it measures 2801 ml.
-The left lung volume was automatically estimated to be ~2450 ml.
-The left lung has a volume of 2450 cubic centimetres.
-Automated volumetric analysis gives a left lung volume of 2450 ml.
-Left lung – 2450 ml.
-Both lungs were segmented.
-The lungs were identified bilaterally.
-Bilateral lung segmentation is shown.
-""".strip().splitlines()
-
-FALSE_OF_LUNGS = """
-The left lung measures 2801 ml.
-The left lung measures 2450 ml, the right lung 2450 ml.
-The right lung measures 2450 ml and the left 2801 ml.
-The volumes of the left and right lung are 2801 ml and 2450 ml, respectively.
-The volumes of the right and left lung are 2450 and 2801 ml, respectively.
-The left and right lung measure 2450 ml.
-The left or right lung measures 2450 ml.
-The lung measures 2450 ml.
-Both lungs measure 2450 ml.
-The lungs measure 2450 ml bilaterally.
-The left lung measures 2450–2801 ml.
-The left lung has a volume of 2450 square centimetres.
-On the right, the lung measures 2450 ml.
-Both nodules are seen.
-A nodule is present, on the left.
-A nodule is present on the right and the left.
-The left lung measures 2450 ml, and the right.
-On the left.
-The left lung measures 2450.
-The left lung measures 2450 mm.
-The left lung measures 2 L.
-The left lung measures 2450-2801 ml.
-The left lung measures 2450/2801 ml.
-The left lung measures more than 2450 ml.
-The left lung measures at least 2450 ml.
-The left lung lost 2450 ml.
-The left lung does not measure 2450 ml.
-The left lung measures 245 ml.
-The left lung measures 24503 ml.
-The left lung measures 2.450 ml.
-The left lung measures 2450 ml in the prior study.
-The left lung measures 2450 ml, unchanged.
-The left lung is normal.
-The left lung is enlarged.
-The left lung volume is 2450 ml, which is within normal limits.
-The left upper lobe measures 2450 ml.
-The left kidney measures 2450 ml.
-The left lung has a density of 850 HU.
-The left lung has a mean density of +850 HU.
-The left lung has a mean density of 2450 ml.
-The left lung has a volume of -850 HU.
-No nodule is present.
-There is no evidence of a nodule.
-The nodule is absent.
-A cyst is present.
-There is a cyst and no nodule.
-No nodule or cyst is seen.
-There is not no nodule.
-Neither nodule nor cyst is seen.
-A nodule is present in the left lung.
-A nodule of 2450 ml is present.
-The left lung measures 2450 ml and contains a nodule.
-The left lung with a nodule measures 2450 ml.
-A nodule, seen in the left lung, is present.
-On the left, a nodule is present.
-A nodule is present on the left.
-Two nodules are present.
-A malignant nodule is present.
-A nodule is possibly present.
-Is a nodule present?
-The nodule is not in the left lung.
-There is no left lung.
-The left lung is absent.
-The left lung is not seen.
-Pneumothorax is present.
-No pneumothorax.
-No fracture is seen.
-There is a left nodule.
-The patient should return for follow-up.
-Clinical correlation is recommended.
-The MRI shows a left lung volume of 2450 ml.
-The chest X-ray shows a nodule.
-Both lungs are clear.
-It is seen.
-The left lung measures 2450 ml per minute.
-The left lung measures 2450 ml².
-The left lung measures 1e3 ml.
-The left lung measures 2450 ml on 12/03/2020.
-The left lung measures two ml.
-The left lung contains 2450 ml of fluid.
-The left lung measures 2450 ml and contains a mass.
-The right lung measures 2801 ml with a tumour of 2450 ml.
-Left lung 2450 ml. ± 3
-Lung left right 2450 ml.
-""".strip().splitlines()
+def test_of_many_drafts_no_false_one_passes_and_nearly_all_true_ones_do() -> None:
+    """The whole measure at once: generated drafts of twelve patients, and those written by hand."""
+    true = [(text, facts_of(LUNGS.findings)) for text in TRUE_OF_LUNGS]
+    false = [(text, facts_of(LUNGS.findings)) for text in FALSE_OF_LUNGS]
+    for seed in range(12):
+        patient, draw = make_patient(seed), random.Random(seed)
+        facts = facts_of(patient.findings)
+        false += [(text, facts) for _, text in false_drafts(patient, draw)]
+        true += [(text, facts) for text in true_drafts(patient, draw)]
+    held = [text for text, facts in true if judge(text, facts, "CT").support]
+    passed = [text for text, facts in false if judge(text, facts, "CT").support]
+    print(f"{len(held)} of {len(true)} supported drafts pass, {len(passed)} of {len(false)} others")
+    assert len({text for text, _ in true + false}) >= 300
+    assert passed == []
+    assert len(held) >= 0.95 * len(true)
 
 
 @pytest.mark.parametrize("sentence", TRUE_OF_LUNGS)
