@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from dicom_node.boxes import around
 from dicom_node.errors import ModelFailed
 from dicom_node.findings import Segmentation
 
@@ -30,33 +28,20 @@ class Patch:
 
 
 def patches(segmentation: Segmentation) -> list[Patch]:
-    """Every part that isn't empty, by segment number, then by slice."""
-    found = _label_patches(segmentation) if segmentation.array.ndim == 3 else _layer_patches(segmentation)
-    return sorted(found, key=lambda patch: (patch.number, patch.k))
+    """Every part that isn't empty, by segment number, then by slice; rows of one segment alike."""
+    return list(_patches(segmentation))
 
 
-def _label_patches(segmentation: Segmentation) -> Iterator[Patch]:
-    box = around(segmentation.boxes)
-    if box is None:
-        return
-    slices, rows, columns = box
-    top = rows.start
-    for k in range(slices.start, slices.stop):
-        plane = segmentation.array[k]
-        for index, bounds in enumerate(ndimage.find_objects(plane[rows, columns])):
-            if bounds is not None:
-                start = top + bounds[0].start
-                start -= start % 8
-                yield Patch(index + 1, k, start, plane[start : top + bounds[0].stop] == index + 1)
-
-
-def _layer_patches(segmentation: Segmentation) -> Iterator[Patch]:
+def _patches(segmentation: Segmentation) -> Iterator[Patch]:
     for number, box in enumerate(segmentation.boxes, start=1):
-        for k in range(box[0].start, box[0].stop) if box else ():
-            section = segmentation.section(number, k)
-            if len(filled := np.flatnonzero(section.any(axis=1))):
-                start = int(filled[0] - filled[0] % 8)
-                yield Patch(number, k, start, section[start : filled[-1] + 1])
+        if box is None:
+            continue
+        slices, rows, _ = box
+        start = rows.start - rows.start % 8
+        part = segmentation.mask(number, (slices, slice(start, rows.stop), slice(None)))
+        for k, section in enumerate(part, start=slices.start):
+            if section.any():
+                yield Patch(number, k, start, section)
 
 
 def pack(found: list[Patch], rows: int, columns: int) -> bytes:

@@ -69,8 +69,7 @@ def set_frames(ds: Dataset, frames: Sequence[FrameKey], planes: Planes, headers:
     ds["PerFrameFunctionalGroupsSequence"] = raw_sequence(
         "PerFrameFunctionalGroupsSequence", frame_items(frames, planes.planes)
     )
-    sources = {str(plane.source.SOPInstanceUID): plane.source for plane in planes.planes if plane.source}
-    ds.ReferencedSeriesSequence = series_references(sources.values() or headers)
+    ds.ReferencedSeriesSequence = planes.references or series_references(headers)
 
 
 def frame_items(frames: Sequence[FrameKey], planes: Sequence[Plane]) -> list[bytes]:

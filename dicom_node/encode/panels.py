@@ -13,7 +13,7 @@ from pydicom import Dataset
 from dicom_node.boxes import around
 from dicom_node.encode.context import EncodeContext, instances
 from dicom_node.encode.lettering import WHITE, write
-from dicom_node.encode.outlines import outlines
+from dicom_node.encode.outlines import outlines, without_collinear
 from dicom_node.encode.segments import color_of
 from dicom_node.encode.window import grey, window_of
 from dicom_node.findings import Segmentation
@@ -112,7 +112,8 @@ def panel(
     for mask in masks:
         for number, segment in enumerate(mask.segments, start=1):
             for line in outlines(mask.section(number, k)):
-                draw.line(view.place(line), fill=color_of(segment, number), width=3, joint="curve")
+                points = view.place(without_collinear(line))
+                draw.line(points, fill=color_of(segment, number), width=3, joint="curve")
     annotate(draw, context.volumes[role], view, f"image {source.ds.get('InstanceNumber', k + 1)}")
     return picture
 

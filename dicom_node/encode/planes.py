@@ -7,12 +7,15 @@ frames lie on the source's to the last digit; else they are written from the gri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
+from dicom_node.encode.common import series_references
 from dicom_node.encode.context import EncodeContext, instances, once
 from dicom_node.geometry import Frame, Grid
 
@@ -42,6 +45,12 @@ class Planes:
     slice_spacing: DSfloat
     slice_thickness: DSfloat
     planes: tuple[Plane, ...]
+
+    @cached_property
+    def references(self) -> DicomSequence:
+        """Items by series of the source images that the slices are; none where they are none."""
+        sources = {str(plane.source.SOPInstanceUID): plane.source for plane in self.planes if plane.source}
+        return series_references(sources.values())
 
 
 def ds_number(value: float) -> DSfloat:

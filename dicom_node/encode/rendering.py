@@ -34,7 +34,7 @@ def get_ahead(context: EncodeContext) -> None:
     listed_sources(context)
     image_library(context)
     for role in context.volumes:
-        planes_of(context, role)
+        _ = planes_of(context, role).references
 
 
 def render(findings: Sequence[Finding], context: EncodeContext, takers: Sequence[Taker]) -> Rendered:

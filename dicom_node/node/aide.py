@@ -8,6 +8,7 @@ not the warm models.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -30,6 +31,7 @@ from dicom_node.node.line import Line
 from dicom_node.node.orders import Order
 from dicom_node.node.outcomes import Outcome, keep
 from dicom_node.node.preparing import Prepared, prepare
+from dicom_node.node.warming import warm_up
 from dicom_node.pipeline import Input
 from dicom_node.records import Job, JobState
 from dicom_node.spool import Spool
@@ -80,10 +82,15 @@ def serve(connection: Connection[object, object], config: Config, spool_root: Pa
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
     logging_setup.configure()
     structlog.contextvars.bind_contextvars(role="aide")
+    try:
+        warm_up(config)
+    except (NodeError, OSError) as fault:  # a study will tell, if it meets the same
+        log.warning("aide_not_warm", error=str(fault))
     aide, line = Aide(config, Spool(spool_root)), Line(connection)
     calls: dict[str, Callable[..., object]] = {
         method.__name__: method for method in (aide.prepare, aide.finish, aide.explain)
     }
+    gc.disable()
     while True:
         try:
             name, arguments = cast(tuple[str, Sequence[object]], line.receive())
@@ -92,6 +99,7 @@ def serve(connection: Connection[object, object], config: Config, spool_root: Pa
         line.send(_answer(calls[name], arguments))
         del arguments
         aide.get_ahead()
+        gc.collect()  # now, while nobody waits, and not in the midst of a job
 
 
 def _answer(call: Callable[..., object], arguments: Sequence[object]) -> tuple[bool, object]:

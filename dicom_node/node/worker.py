@@ -7,6 +7,7 @@ are read, and the results of the last one encoded, while the device is busy with
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -69,6 +70,7 @@ class Worker:
         self._records = Records(self._site, self._name, stop)
         os.nice(NICE)  # before the aides start: they inherit it
         limit_threads(self._site.config.node.threads)
+        gc.freeze()  # what is imported is no garbage: no collection looks at it again in the midst of a job
         aides = [AideProcess(self._site.config, spool_folder(self._site.config)) for _ in range(HANDS)]
         self._recover(aides[0])
         self._warm()

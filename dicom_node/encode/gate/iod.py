@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
+from pydicom.tag import Tag
 
 _CHECKED_ELSEWHERE = ("PerFrameFunctionalGroupsSequence", "ContentSequence", "ContourSequence")
 
@@ -23,7 +24,8 @@ def _tables() -> dict[str, Any]:
 class _Rules:
     """What a data set at one place must hold, and the rules of the sequences within."""
 
-    required: dict[str, str] = field(default_factory=dict)
+    required: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Keyword and type, by tag."""
     within: dict[str, _Rules] = field(default_factory=dict)
 
 
@@ -40,7 +42,7 @@ def _rules(sop_class_uid: str) -> _Rules | None:
             for keyword in path.split(".") if path else ():
                 place = place.within.setdefault(keyword, _Rules())
             if path or usage == "M":
-                place.required.update(attributes)
+                place.required.update({Tag(keyword): (keyword, kind) for keyword, kind in attributes.items()})
     return top
 
 
@@ -57,12 +59,12 @@ def iod_faults(ds: Dataset) -> Iterator[str]:
 
 
 def _walk(ds: Dataset, path: str, rules: _Rules) -> Iterator[str]:
-    for keyword, kind in rules.required.items():
-        place = f"{path}.{keyword}".lstrip(".")
-        if keyword not in ds:
-            yield f"{place} is missing (type {kind})"
-        elif kind == "1" and ds.get_item(keyword).value in (None, "", b"", []):
-            yield f"{place} is empty (type 1)"
+    present = ds.keys()
+    for tag, (keyword, kind) in rules.required.items():
+        if tag not in present:
+            yield f"{path}.{keyword} is missing (type {kind})".lstrip(".")
+        elif kind == "1" and ds.get_item(tag).value in (None, "", b"", []):
+            yield f"{path}.{keyword} is empty (type 1)".lstrip(".")
     for keyword, within in rules.within.items():
         if keyword in ds and keyword not in _CHECKED_ELSEWHERE:
             for item in ds[keyword].value or ():

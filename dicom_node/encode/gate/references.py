@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from pydicom import Dataset
+from pydicom.tag import Tag
 
 from dicom_node.encode.context import EncodeContext, EncodedObject, instances
 from dicom_node.encode.gate.codes import Place
 from dicom_node.encode.gate.frames import FrameGroups
 from dicom_node.encode.predecessors import predecessors
 
+_INSTANCE = Tag("ReferencedSOPInstanceUID")
 _ELSEWHERE = ("ReferencedStudySequence", "RTReferencedStudySequence")
 """Sequences that refer to studies as such."""
 
@@ -28,20 +31,24 @@ def reference_faults(
     ds: Dataset, places: Iterable[Place], frames: Sequence[FrameGroups], known: Mapping[str, Dataset]
 ) -> Iterator[str]:
     """References to what doesn't exist or is of another class, and those that no list of evidence holds."""
-    listed = _listed(ds)
+    series = _series(ds)
+    listed = {uid for one in series for uid in one.instances}
     for path, item in places:
-        if "ReferencedSOPInstanceUID" not in item or any(part in path for part in _ELSEWHERE):
+        if _INSTANCE not in item.keys() or any(part in path for part in _ELSEWHERE):  # noqa: SIM118 - `in item` parses
             continue
-        yield from _one(
-            path, str(item.get("ReferencedSOPClassUID")), str(item.ReferencedSOPInstanceUID), known
-        )
-        if "ContentSequence" in path and str(item.ReferencedSOPInstanceUID) not in listed:
+        uid = str(item[_INSTANCE].value)
+        yield from _one(path, str(item.get("ReferencedSOPClassUID")), uid, known)
+        if "ContentSequence" in path and uid not in listed:
             yield f"{path}: the referenced instance isn't in the document's evidence"
     for source in sorted({source[:2] for frame in frames for source in frame.sources}):
         yield from _one("SourceImageSequence", *source, known)
         if listed and source[1] not in listed:
             yield "SourceImageSequence: the referenced image isn't in ReferencedSeriesSequence"
-    yield from _series(ds, known)
+    for one in series:
+        if not one.instances:
+            yield "a referenced series lists no instance"
+        if any(str(known[uid].SeriesInstanceUID) != one.uid for uid in one.instances if uid in known):
+            yield "an instance is listed under another series than its own"
 
 
 def _one(path: str, sop_class_uid: str, sop_instance_uid: str, known: Mapping[str, Dataset]) -> Iterator[str]:
@@ -52,11 +59,19 @@ def _one(path: str, sop_class_uid: str, sop_instance_uid: str, known: Mapping[st
         yield f"{path}: the referenced instance is of another SOP class"
 
 
-def _series_items(ds: Dataset) -> Iterator[tuple[Dataset, list[Dataset]]]:
+class _Series(NamedTuple):
+    """A series that an object lists, with the SOP Instance UIDs of what it lists of it."""
+
+    uid: str
+    instances: tuple[str, ...]
+
+
+def _series(ds: Dataset) -> list[_Series]:
     studies = (
         *(ds.get("CurrentRequestedProcedureEvidenceSequence") or ()),
         *(ds.get("PertinentOtherEvidenceSequence") or ()),
     )
+    found = []
     for series in (
         *(ds.get("ReferencedSeriesSequence") or ()),
         *(s for study in studies for s in study.get("ReferencedSeriesSequence") or ()),
@@ -67,22 +82,6 @@ def _series_items(ds: Dataset) -> Iterator[tuple[Dataset, list[Dataset]]]:
             or series.get("ReferencedImageSequence")
             or ()
         )
-        yield series, list(held)
-
-
-def _listed(ds: Dataset) -> set[str]:
-    return {str(item.ReferencedSOPInstanceUID) for _, held in _series_items(ds) for item in held}
-
-
-def _series(ds: Dataset, known: Mapping[str, Dataset]) -> Iterator[str]:
-    for series, held in _series_items(ds):
-        uid = str(series.get("SeriesInstanceUID"))
-        members = [
-            known[str(item.ReferencedSOPInstanceUID)]
-            for item in held
-            if str(item.ReferencedSOPInstanceUID) in known
-        ]
-        if not held:
-            yield "a referenced series lists no instance"
-        if any(str(member.SeriesInstanceUID) != uid for member in members):
-            yield "an instance is listed under another series than its own"
+        uids = tuple(str(item.ReferencedSOPInstanceUID) for item in held)
+        found.append(_Series(str(series.get("SeriesInstanceUID")), uids))
+    return found
