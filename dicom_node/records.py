@@ -292,7 +292,7 @@ class Job:
     shadow: bool = False
     """Run and keep, deliver nothing."""
     missing: str | None = None
-    """Which series it waited for in vain: it only says so."""
+    """Why there is nothing to run, such as a series that it waited for in vain: it only says so."""
 
 
 @dataclass(frozen=True, slots=True)

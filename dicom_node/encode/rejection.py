@@ -36,6 +36,7 @@ def rejection_note(
     revision: int,
     created_at: datetime,
     *,
+    reason: str | None = None,
     use: Literal["research", "clinical"] = "research",
     ae_title: str = "DICOMNODE",
     institution: str | None = None,
@@ -46,6 +47,7 @@ def rejection_note(
         rejected: headers of the results, all of one study; at least one.
         revision: of the series, whose results take their place.
         created_at: aware; when those were made.
+        reason: why that revision has no result, where it has none.
         use: as results say it.
         ae_title: the node's.
         institution: the node's.
@@ -67,14 +69,15 @@ def rejection_note(
         institution=institution,
         outputs=frozenset({"ko"}),
     )
-    ds = _selection(rejected, context)
+    instead = f"has no result: {reason}" if reason else "has others, which replace them"
+    ds = _selection(rejected, context, instead)
     note = EncodedObject(KIND, ds, str(ds.SeriesDescription))
     declare_schemes(ds)
     check([note], context)
     return note
 
 
-def _selection(rejected: Sequence[Dataset], context: EncodeContext) -> Dataset:
+def _selection(rejected: Sequence[Dataset], context: EncodeContext, instead: str) -> Dataset:
     uids = "+".join(str(one.SOPInstanceUID) for one in rejected)
     sop_class = KeyObjectSelectionDocumentStorage
     description = f"{context.title} (rejection note)"
@@ -82,7 +85,7 @@ def _selection(rejected: Sequence[Dataset], context: EncodeContext) -> Dataset:
     del ds.ContributingEquipmentSequence[1:]  # what made the results acquired nothing
     ds.ReferencedPerformedProcedureStepSequence = []
     ds.CurrentRequestedProcedureEvidenceSequence = evidence(listed(rejected))
-    words = f"Computed before the series was whole; revision {context.revision}'s results replace them"
+    words = f"Computed before the series was whole; its revision {context.revision} {instead}"
     content = [*observer_items(context), text(_DESCRIPTION, words), *map(_selected, rejected)]
     root = container(REASON, content, template="2010")
     del root.RelationshipType

@@ -11,6 +11,7 @@ from dicom_node.ledger.queueing import NewJob
 from dicom_node.ledger.retention import Expired, Retention
 from dicom_node.ledger.superseding import Replaced, Superseding
 from dicom_node.ledger.views import Views
+from dicom_node.ledger.withdrawing import NoMore
 from dicom_node.ledger.work import Work
 
 
@@ -47,6 +48,7 @@ __all__ = [
     "KeptEmbedding",
     "Ledger",
     "NewJob",
+    "NoMore",
     "PastJob",
     "PastSeries",
     "Replaced",

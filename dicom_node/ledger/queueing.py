@@ -23,7 +23,7 @@ class NewJob:
         series: Series Instance UID by role; the first is the one whose study and patient the results are of.
         explanation: why the route fired, as JSON.
         not_before: when it may start; None: at once.
-        missing: which series it waited for in vain; it then only says so.
+        missing: why there is nothing to run, such as a series that it waited for in vain; it only says so.
     """
 
     route: str

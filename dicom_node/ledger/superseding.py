@@ -17,6 +17,8 @@ from dicom_node.records import DeliveryState, Job, JobState, Result
 
 REJECTION = "rejection"
 """Kind of the results that are rejection notes."""
+HELD = (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.DELIVERED)
+"""Deliveries of which the destination has the result, or may have it."""
 _ENDED = (JobState.DONE, JobState.NOT_APPLICABLE, JobState.FAILED)
 _UNSETTLED = (DeliveryState.OWED, DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.REFUSED)
 _OBJECT = (
@@ -36,12 +38,14 @@ class Replaced:
     Attributes:
         job_id: the later job. revision: its own. at: when it ended.
         results: the earlier ones, oldest first.
+        reason: why the later job has no result; None where it has.
     """
 
     job_id: str
     revision: int
     at: datetime
     results: tuple[Result, ...]
+    reason: str | None = None
 
 
 class Superseding:
@@ -55,7 +59,7 @@ class Superseding:
         old, this = aliased(JobRow), aliased(JobRow)
         held = exists().where(
             DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
-            _stands(DeliveryRow, (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.DELIVERED)),
+            stands(DeliveryRow, HELD),
         )
         with self._db.read() as conn:
             rows = conn.execute(
@@ -76,7 +80,7 @@ class Superseding:
         new = aliased(JobRow)
         with self._db.read() as conn:
             due = conn.execute(
-                select(new.id, new.revision, new.finished_at)
+                select(new.id, new.revision, new.finished_at, new.reason)
                 .where(
                     new.state.in_(_ENDED),
                     _delivery(new, destination, (DeliveryState.DELIVERED,)),
@@ -88,7 +92,7 @@ class Superseding:
                 .limit(limit)
             ).all()
             found = (
-                Replaced(row.id, row.revision, row.finished_at, _held(conn, row.id, destination))
+                Replaced(row.id, row.revision, row.finished_at, _held(conn, row.id, destination), row.reason)
                 for row in due
             )
             return [one for one in found if one.results]
@@ -120,15 +124,15 @@ def supersede(conn: Connection, where: ColumnElement[bool], now: datetime) -> No
         move(conn, "delivery", state, DeliveryState.SUPERSEDED, replaced, cause, now, finished_at=now)
 
 
-def of_the_same_question(job: Job) -> ColumnElement[bool]:
-    """Deliveries of results of the same series by the same route and pipeline."""
+def of_the_same_question(series_instance_uid: str, route: str, pipeline: str) -> ColumnElement[bool]:
+    """Deliveries of results of the same first series by the same route and pipeline."""
     results = (
         select(ResultRow.sop_instance_uid)
         .join(JobRow, JobRow.id == ResultRow.job_id)
         .where(
-            JobRow.series_instance_uid == next(iter(job.series.values())),
-            JobRow.route == job.route,
-            JobRow.pipeline == job.pipeline,
+            JobRow.series_instance_uid == series_instance_uid,
+            JobRow.route == route,
+            JobRow.pipeline == pipeline,
         )
     )
     return DeliveryRow.sop_instance_uid.in_(results)
@@ -182,11 +186,11 @@ def _delivery(job: Any, destination: str, states: tuple[DeliveryState, ...]) -> 
         result.kind != REJECTION,
         delivery.sop_instance_uid == result.sop_instance_uid,
         delivery.destination == destination,
-        _stands(delivery, states),
+        stands(delivery, states),
     )
 
 
-def _stands(delivery: Any, states: Sequence[str]) -> ColumnElement[bool]:
+def stands(delivery: Any, states: Sequence[str]) -> ColumnElement[bool]:
     """A delivery is in one of these states.
 
     The expression hides the column from the index of what is due: SQLite would look through everything that
@@ -203,7 +207,7 @@ def _noted(job: Any, destination: str) -> ColumnElement[bool]:
         result.kind == REJECTION,
         delivery.sop_instance_uid == result.sop_instance_uid,
         delivery.destination == destination,
-        ~_stands(delivery, (DeliveryState.SUPERSEDED,)),
+        ~stands(delivery, (DeliveryState.SUPERSEDED,)),
     )
 
 
@@ -220,7 +224,7 @@ def _held(conn: Connection, job_id: str, destination: str) -> tuple[Result, ...]
             new.id == job_id,
             ResultRow.kind != REJECTION,
             DeliveryRow.destination == destination,
-            _stands(DeliveryRow, (DeliveryState.DELIVERED,)),
+            stands(DeliveryRow, (DeliveryState.DELIVERED,)),
             ~named,
         )
         .order_by(old.revision, old.created_at, ResultRow.sop_instance_uid)

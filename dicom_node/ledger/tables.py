@@ -233,7 +233,7 @@ class JobRow(Base):
     explanation: Mapped[dict[str, Any]]
     """Why the route fired: each condition with its actual value."""
     missing: Mapped[str | None] = mapped_column(Text)
-    """Which series it waited for in vain: it only says so."""
+    """Why there is nothing to run, such as a series that it waited for in vain: it only says so."""
     state: Mapped[str] = mapped_column(String(16))
     priority: Mapped[int] = mapped_column(Integer, default=0)
     shadow: Mapped[bool] = mapped_column(default=False)

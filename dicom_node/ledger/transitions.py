@@ -36,7 +36,10 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
     "delivery": {
         (None, DeliveryState.OWED): "a result was recorded for a destination that takes its kind",
         (DeliveryState.OWED, DeliveryState.SENDING): "an attempt began",
-        (DeliveryState.OWED, DeliveryState.SUPERSEDED): "a later revision's results are owed in its place",
+        (
+            DeliveryState.OWED,
+            DeliveryState.SUPERSEDED,
+        ): "a later revision's results are owed in its place, or its route asks for it no more",
         (
             DeliveryState.SENDING,
             DeliveryState.OWED,
@@ -51,7 +54,10 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
         (DeliveryState.SENT, DeliveryState.OWED): "the peer does not hold it: it is sent again",
         (DeliveryState.SENT, DeliveryState.REFUSED): "the peer will not take responsibility for it",
         (DeliveryState.REFUSED, DeliveryState.OWED): "an administrator asked for another try",
-        (DeliveryState.REFUSED, DeliveryState.SUPERSEDED): "a later revision's results are owed in its place",
+        (
+            DeliveryState.REFUSED,
+            DeliveryState.SUPERSEDED,
+        ): "a later revision's results are owed in its place, or its route asks for it no more",
     },
 }
 

@@ -23,6 +23,7 @@ from dicom_node.ledger.queueing import NewJob, queue_job
 from dicom_node.ledger.superseding import of_the_same_question, supersede
 from dicom_node.ledger.tables import DeliveryRow, JobInputRow, JobRow, ResultRow, SeriesRow, StudyWaitRow
 from dicom_node.ledger.transitions import move, record
+from dicom_node.ledger.withdrawing import NoMore, withdraw
 from dicom_node.records import Choice, DeliveryState, Job, JobState, Result, SeriesState, Verdict
 
 MAX_LOST = 3
@@ -43,8 +44,9 @@ class Work:
         jobs: Sequence[NewJob],
         now: datetime,
         explanations: Sequence[Mapping[str, Any]] = (),
+        no_more: Sequence[NoMore] = (),
     ) -> list[str]:
-        """Marks a series complete and queues its jobs, in one transaction.
+        """Marks a series complete, queues its jobs and takes back what counts no more, in one transaction.
 
         Args:
             series_instance_uid: the series.
@@ -53,9 +55,11 @@ class Work:
             jobs: what its routes ask for.
             now: when.
             explanations: what each route made of it, as JSON; kept.
+            no_more: routes that do not fire.
 
         Returns:
-            Ids of the jobs queued; empty where the series went on to another revision meanwhile.
+            Ids of the jobs queued, also of those that take something back; empty where the series went on
+            to another revision meanwhile.
         """
         with self._db.write() as conn:
             moved = move(
@@ -73,21 +77,29 @@ class Work:
             )
             if not moved:
                 return []
-            return [identity for new in jobs if (identity := queue_job(conn, new, now)) is not None]
+            queued = [identity for new in jobs if (identity := queue_job(conn, new, now)) is not None]
+            return queued + [identity for one in no_more for identity in withdraw(conn, one, now)]
+
+    def withdraw(self, no_more: NoMore, now: datetime) -> list[str]:
+        """Takes back what earlier runs of a route of several series said; ids of the jobs that say so."""
+        with self._db.write() as conn:
+            return withdraw(conn, no_more, now)
 
     def queue(self, new: NewJob, now: datetime) -> str | None:
         """Queues a job on series that are complete; None where the same was asked before."""
         with self._db.write() as conn:
             return queue_job(conn, new, now)
 
-    def wait(self, study_instance_uid: str, route: str, until: datetime | None) -> None:
-        """Notes when a route of several series is to be looked at again; None: no more."""
-        this = (StudyWaitRow.study_instance_uid == study_instance_uid) & (StudyWaitRow.route == route)
+    def wait(self, study_instance_uid: str, until: Mapping[str, datetime]) -> None:
+        """Notes when routes of several series are to be looked at again; the study's others no more."""
+        rows = [
+            {"study_instance_uid": study_instance_uid, "route": route, "look_again_at": at}
+            for route, at in until.items()
+        ]
         with self._db.write() as conn:
-            conn.execute(delete(StudyWaitRow).where(this))
-            if until is not None:
-                row = {"study_instance_uid": study_instance_uid, "route": route, "look_again_at": until}
-                conn.execute(insert(StudyWaitRow).values(row))
+            conn.execute(delete(StudyWaitRow).where(StudyWaitRow.study_instance_uid == study_instance_uid))
+            if rows:
+                conn.execute(insert(StudyWaitRow), rows)
 
     def waiting(self, now: datetime) -> list[str]:
         """Studies with a route that is to be looked at again now."""
@@ -175,7 +187,8 @@ class Work:
             )
             if not moved:
                 return False
-            supersede(conn, of_the_same_question(job), now)
+            first = next(iter(job.series.values()))
+            supersede(conn, of_the_same_question(first, job.route, job.pipeline), now)
             known = _recorded(conn, [result.sop_instance_uid for result in results])
             for result in results:
                 if result.sop_instance_uid not in known:

@@ -12,7 +12,7 @@ import structlog
 from dicom_node.complete import judge
 from dicom_node.config import Config
 from dicom_node.errors import Transient
-from dicom_node.ledger import Held, NewJob
+from dicom_node.ledger import Held, NewJob, NoMore
 from dicom_node.node.counting import Sources
 from dicom_node.node.site import Site
 from dicom_node.records import Evidence, SeriesFacts, Verdict
@@ -31,6 +31,8 @@ from dicom_node.volume import stack_evidence
 
 log = structlog.get_logger()
 AFTER_A_FAULT = timedelta(minutes=1)
+NO_MORE = "the earlier result of route {route} no longer counts: images came after it, and {why}"
+"""What a study is told of a result that its route asks for no more."""
 
 
 def sweep(site: Site, sources: Sources, since: datetime) -> None:
@@ -97,9 +99,17 @@ def complete(site: Site, held: Held, verdict: Verdict, now: datetime) -> None:
     """Marks a series complete, queues a job for each route that fires, and looks at routes of its study."""
     facts, _answers = known(site, held.series_instance_uid, held.fields)
     explanations = match(facts, site.config.routes)
-    jobs = [new_job(site.config, facts, one, now) for one in explanations if one.matched]
+    of_the_study = [route.name for route in site.config.routes if route.series and not facts.own]
+    if of_the_study:  # also where this life ends before it has looked
+        site.ledger.work.wait(facts.study_instance_uid, dict.fromkeys(of_the_study, now))
     queued = site.ledger.work.complete(
-        held.series_instance_uid, held.revision, verdict, jobs, now, [one.as_json() for one in explanations]
+        held.series_instance_uid,
+        held.revision,
+        verdict,
+        [new_job(site.config, facts, one, now) for one in explanations if one.matched],
+        now,
+        [one.as_json() for one in explanations],
+        [_no_more(held, one) for one in explanations if not one.matched] if held.revision > 1 else (),
     )
     log.info(
         "series_complete",
@@ -109,8 +119,15 @@ def complete(site: Site, held: Held, verdict: Verdict, now: datetime) -> None:
         evidence=verdict.evidence,
         jobs=len(queued),
     )
-    if not facts.own:
+    if of_the_study:
         look_at_study(site, facts.study_instance_uid, now)
+
+
+def _no_more(held: Held, explanation: Explanation) -> NoMore:
+    """What to say of earlier results of a route that does not fire on a series as it is now."""
+    why = explanation.brief or explanation.reason
+    reason = NO_MORE.format(route=explanation.route, why=f"the series as it is now is not for it: {why}")
+    return NoMore(explanation.route, (held.series_instance_uid,), reason, explanation.as_json())
 
 
 def known(
@@ -155,17 +172,29 @@ def _new_job(
 
 def look_at_study(site: Site, study_instance_uid: str, now: datetime) -> None:
     """Queues what routes of several series ask for, or notes how long they wait for the rest."""
-    routes = [route for route in site.config.routes if route.series]
-    if not routes:
-        return
     study = []
     for uid, at in site.ledger.holdings.complete_in_study(study_instance_uid):
         facts, _answers = known(site, uid, site.ledger.holdings.fields(uid))
         study.append(Complete(facts, at))
-    by_uid = {one.facts.series_instance_uid: one.facts for one in study}
-    for route in routes:
+    again: dict[str, datetime] = {}
+    for route in site.config.routes:
+        if not route.series:
+            continue
         explanation = match_study(study, route, now)
-        site.ledger.work.wait(study_instance_uid, route.name, explanation.look_again_at)
-        if explanation.stands in {"ready", "missing"}:
-            first = by_uid[next(iter(explanation.series.values()))]
-            site.ledger.work.queue(new_study_job(site.config, first, explanation, now), now)
+        if explanation.look_again_at is not None:
+            again[route.name] = explanation.look_again_at
+        else:
+            _act(site, study, explanation, now)
+    site.ledger.work.wait(study_instance_uid, again)
+
+
+def _act(site: Site, study: Sequence[Complete], explanation: StudyExplanation, now: datetime) -> None:
+    """Queues what a route that waits no more asks for, and takes back what it said of other series."""
+    by_uid = {one.facts.series_instance_uid: one.facts for one in study}
+    first = next(iter(explanation.series.values()), None)
+    if first is not None:
+        site.ledger.work.queue(new_study_job(site.config, by_uid[first], explanation, now), now)
+    others = tuple(uid for uid in by_uid if uid != first)
+    why = explanation.reason if first is None else "it takes other series of the study now"
+    reason = NO_MORE.format(route=explanation.route, why=why)
+    site.ledger.work.withdraw(NoMore(explanation.route, others, reason, explanation.as_json()), now)

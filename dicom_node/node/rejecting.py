@@ -36,6 +36,7 @@ def _owe(site: Site, destination: str, replaced: Replaced) -> bool:
         [read_header(site.spool.path(one.path)) for one in replaced.results],
         replaced.revision,
         replaced.at,
+        reason=replaced.reason,
         use=node.use,
         ae_title=node.ae_title,
         institution=node.institution,

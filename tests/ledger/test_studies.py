@@ -43,10 +43,12 @@ def test_a_late_image_of_any_of_them_makes_it_another_question(ledger: Ledger) -
 
 
 def test_a_route_that_waits_is_looked_at_again_in_time(ledger: Ledger) -> None:
-    ledger.work.wait("1.2", "pair", at(60))
+    ledger.work.wait("1.2", {"pair": at(60), "triple": at(70)})
     assert ledger.work.waiting(at(59)) == []
     assert ledger.work.waiting(at(60)) == ["1.2"]
-    ledger.work.wait("1.2", "pair", None)
+    ledger.work.wait("1.2", {"triple": at(80)})
+    assert ledger.work.waiting(at(79)) == [], "the other one waits no more"
+    ledger.work.wait("1.2", {})
     assert ledger.work.waiting(at(99)) == []
 
 
