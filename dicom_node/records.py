@@ -315,6 +315,40 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Whose something is: as much as tells one patient from another. Dates are DICOM DA."""
+
+    patient_id: str
+    issuer: str
+    """Issuer of Patient ID (0010,0021)."""
+    birth_date: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A value that was measured, for later studies of the patient to be compared with.
+
+    Attributes:
+        series_instance_uid: what it was measured on.
+        study_date: DICOM DA.
+        algorithm, version: what measured it.
+        key: tracking UID, concept, derivation, unit and structure; a value of another key is another thing.
+        made_at: YYYYMMDDHHMMSS; of two values of one series the later counts.
+    """
+
+    person: Person
+    study_instance_uid: str
+    series_instance_uid: str
+    study_date: str
+    algorithm: str
+    version: str
+    key: tuple[str, str, str, str, str]
+    value: float
+    made_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """In which form a destination gets one of its outputs, and why.
 

@@ -162,6 +162,8 @@ class KeepConfig(Section):
     """Images and results of a series, after its last image, when its jobs and deliveries are through."""
     history_days: float = Field(default=365, ge=0)
     """Associations, refusals and changes of state."""
+    values_days: float = Field(default=3650, ge=0)
+    """What was measured, for trends over a patient's studies."""
 
 
 class PipelineConfig(Section):
@@ -239,6 +241,8 @@ class DestinationConfig(Section):
     it takes responsibility for the object, asked by storage commitment."""
     commitment_wait: Seconds = 3600.0
     """For it to tell whether it takes responsibility; then what it lists decides."""
+    priors: bool = False
+    """It is asked for earlier reports of the patient, whose values the new results show as trends."""
     rejection_notes: bool = False
     """It is told which results a later revision has replaced, by rejection notes (IHE IOCM)."""
 

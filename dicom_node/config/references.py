@@ -90,6 +90,9 @@ def _whereabouts(path: KeyPath, destination: dict[str, Any]) -> Iterator[Fault]:
     if destination.get("confirm") == "commitment" and "url" in destination:
         found = "storage commitment is asked for by DIMSE, and this destination has a url"
         yield Fault((*path, "confirm"), found, "true asks by QIDO-RS what it lists")
+    if destination.get("priors") is True and "url" in destination:
+        found = "earlier reports are asked for by DIMSE, and this destination has a url"
+        yield Fault((*path, "priors"), found, "take it out, or give ae_title, host and port instead")
 
 
 def _peers(content: dict[str, Any]) -> Iterator[Fault]:

@@ -8,11 +8,13 @@ pure function of its arguments: no clock, no random number, no file.
 
 from dicom_node.encode.context import EncodeContext, EncodedFile, EncodedObject, is_own_result
 from dicom_node.encode.dispatch import encode, encode_no_result
+from dicom_node.encode.earlier import measured, person_of
 from dicom_node.encode.gate import check
 from dicom_node.encode.part10 import to_bytes
 from dicom_node.encode.plan import PROFILES, Taker, plan, plan_among, plan_every, plan_notice
 from dicom_node.encode.rejection import rejection_note
 from dicom_node.encode.rendering import Rendered, get_ahead, render, render_no_result
+from dicom_node.encode.rereading import read_measured
 
 __all__ = [
     "PROFILES",
@@ -26,10 +28,13 @@ __all__ = [
     "encode_no_result",
     "get_ahead",
     "is_own_result",
+    "measured",
+    "person_of",
     "plan",
     "plan_among",
     "plan_every",
     "plan_notice",
+    "read_measured",
     "rejection_note",
     "render",
     "render_no_result",

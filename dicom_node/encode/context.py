@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 from dicom_node.findings import Algorithm
 from dicom_node.geometry import Volume
-from dicom_node.records import Result
+from dicom_node.records import Measured, Result
 
 MANUFACTURER = "dicom-node"
 """Manufacturer (0008,0070) of every object made here."""
@@ -36,6 +36,7 @@ class EncodeContext:
         outputs: kinds wanted ("seg", "sr", "sc", …).
         doubtful: the series was called complete by a ceiling only; the results say so.
         predecessors: results of earlier revisions that a destination may hold; they are referred to.
+        earlier: what was measured in earlier studies, maybe of others too; what is the patient's is shown.
     """
 
     sources: Mapping[str, Sequence[Dataset]]
@@ -51,6 +52,7 @@ class EncodeContext:
     outputs: frozenset[str] = field(default=frozenset({"seg", "sr", "sc"}))
     doubtful: bool = False
     predecessors: Sequence[Result] = ()
+    earlier: Sequence[Measured] = ()
     made: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What `once` keeps."""
 

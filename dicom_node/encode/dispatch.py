@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from pydicom import Dataset
 
 from dicom_node.encode.context import EncodeContext, EncodedObject
+from dicom_node.encode.earlier import with_earlier
 from dicom_node.encode.gate import check
 from dicom_node.encode.keys import key_objects
 from dicom_node.encode.maps import parametric_map
@@ -85,6 +86,7 @@ def encode_each(
     refused = [finding for finding in findings if isinstance(finding, NotApplicable)]
     if refused:
         return encode_no_result_each(refused[0].reason, context, wanted)
+    findings = with_earlier(findings, context)
     maker = _Maker(findings, context)
     made = {forms: maker.make(forms) for forms in wanted}
     _pass(made, context, findings)

@@ -20,6 +20,7 @@ from dicom_node.encode.content import (
 )
 from dicom_node.encode.context import EncodeContext
 from dicom_node.encode.uids import tracking_uid
+from dicom_node.encode.wording import history_text
 from dicom_node.findings import Code, Measurement
 
 GROUP = dcm("125007", "Measurement Group")
@@ -54,20 +55,22 @@ def algorithm_items(context: EncodeContext) -> list[Dataset]:
 
 
 def number_items(measurements: Iterable[Measurement], region: Sequence[Dataset] = ()) -> list[Dataset]:
-    """A NUM for each measurement; doubts follow as texts, for the radiologist to read.
+    """A NUM for each measurement; earlier values and doubts follow as texts, for the radiologist to read.
 
     Args:
         measurements: in their order.
         region: what the first one is inferred from, for viewers that show no number without coordinates.
     """
     items: list[Dataset] = []
+    measurements = list(measurements)
     for each in measurements:
         modifiers = (
             [coded(dcm("121401", "Derivation"), each.derivation, CONCEPT_MODIFIER)] if each.derivation else []
         )
         children = modifiers if items else [*modifiers, *region]
         items.append(number(each.name, each.value, each.unit, each.digits, children=children))
-    return items + [text(_COMMENT, words) for words in doubts_of(measurements)]
+    histories = [history_text(each) for each in measurements if each.earlier]
+    return items + [text(_COMMENT, words) for words in (*histories, *doubts_of(measurements))]
 
 
 def doubts_of(measurements: Iterable[Measurement]) -> list[str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from datetime import date
 from math import isfinite
 
 from PIL import Image, ImageDraw
 
-from dicom_node.encode.common import content_time, mark
+from dicom_node.encode.common import mark
 from dicom_node.encode.context import EncodeContext
+from dicom_node.encode.earlier import study_date
 from dicom_node.encode.lettering import AMBER, GREY, WHITE, width, wrap, write
-from dicom_node.encode.wording import unit_text
-from dicom_node.findings import Finding, Measurement
+from dicom_node.encode.wording import change_text, unit_text
+from dicom_node.findings import Detection, Finding, Measurement
 
 PAGE = 1024
 _TITLE, _TEXT = 38, 28
@@ -24,7 +25,7 @@ Point = tuple[date, float]
 
 def trend_page(findings: Sequence[Finding], context: EncodeContext) -> Image.Image | None:
     """Draws a page with a plot of each measurement that has earlier values; None where none has."""
-    followed = [one for one in findings if isinstance(one, Measurement) and series_of(one, context)]
+    followed = [(about, one) for about, one in _measurements(findings) if series_of(one, context)]
     if not followed:
         return None
     page = Image.new("RGB", (PAGE, PAGE))
@@ -33,9 +34,9 @@ def trend_page(findings: Sequence[Finding], context: EncodeContext) -> Image.Ima
     write(draw, (16, 58), mark(context), _TEXT, AMBER)
     shown = followed[:_MOST]
     height = (PAGE - _TOP - _BOTTOM) // len(shown)
-    for index, one in enumerate(shown):
+    for index, (about, one) in enumerate(shown):
         top = _TOP + index * height
-        _plot(draw, one, series_of(one, context), (top, top + height))
+        _plot(draw, about, one, series_of(one, context), (top, top + height))
     if len(followed) > _MOST:
         words = f"... and {len(followed) - _MOST} more measurements: see the report"
         write(draw, (16, PAGE - 12), words, _TEXT, GREY, "ls")
@@ -49,21 +50,26 @@ def series_of(one: Measurement, context: EncodeContext) -> list[Point]:
     return [*earlier, (today, one.value)] if earlier else []
 
 
-def study_date(context: EncodeContext) -> date:
-    """Study Date (0008,0020), or the day of the results where the source has none."""
-    stated = str(context.principal.get("StudyDate") or "")
-    try:
-        return datetime.strptime(stated, "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
-    except ValueError:
-        return content_time(context).date()
+def _measurements(findings: Sequence[Finding]) -> Iterator[tuple[str, Measurement]]:
+    """Every measurement with what it is about; empty: the whole image."""
+    for one in findings:
+        if isinstance(one, Measurement):
+            yield one.segment or "", one
+        elif isinstance(one, Detection):
+            about = f"{one.name.meaning} {one.tracking_id or ''}".rstrip()
+            yield from ((about, each) for each in one.measurements)
 
 
 def _plot(
-    draw: ImageDraw.ImageDraw, one: Measurement, points: Sequence[Point], rows: tuple[int, int]
+    draw: ImageDraw.ImageDraw,
+    about: str,
+    one: Measurement,
+    points: Sequence[Point],
+    rows: tuple[int, int],
 ) -> None:
     """One plot between two rows of the page: a title with the change, a line, dates below it."""
     top, bottom = rows[0] + 2 * _TEXT, rows[1] - 2 * _TEXT
-    write(draw, (_LEFT, rows[0] + 8), wrap(_heading(one, points), _TEXT, PAGE - 2 * _LEFT)[0], _TEXT)
+    write(draw, (_LEFT, rows[0] + 8), wrap(_heading(about, one, points), _TEXT, PAGE - 2 * _LEFT)[0], _TEXT)
     places = _places(points, (_LEFT + 60, PAGE - _LEFT - 60), (top + 30, bottom))
     draw.line((_LEFT, bottom + 8, PAGE - _LEFT, bottom + 8), fill=GREY)
     draw.line(places, fill=GREY, width=3)
@@ -80,12 +86,12 @@ def _plot(
         free = x + half + 8
 
 
-def _heading(one: Measurement, points: Sequence[Point]) -> str:
+def _heading(about: str, one: Measurement, points: Sequence[Point]) -> str:
     """What is plotted, and by how much it changed since the study before."""
-    name = f"{one.segment}: {one.name.meaning}" if one.segment else one.name.meaning
-    change = points[-1][1] - points[-2][1]
+    name = f"{about}: {one.name.meaning}" if about else one.name.meaning
     unit = unit_text(one.unit)
-    return f"{name}, {unit}: {change:+.{one.digits}f} since {points[-2][0]:%Y-%m-%d}".replace(", :", ":")
+    heading = f"{name}, {unit}" if unit else name
+    return f"{heading}: {change_text(one, points[-2])}"
 
 
 def _places(

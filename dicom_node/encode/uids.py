@@ -44,6 +44,7 @@ def _identity(context: EncodeContext) -> tuple[object, ...]:
     series = sorted((role, str(headers[0].SeriesInstanceUID)) for role, headers in context.sources.items())
     algorithm = context.algorithm
     configuration = (context.title, context.use, context.ae_title, context.institution, context.doubtful)
+    earlier = sorted({(*one.key, one.study_instance_uid, one.value) for one in context.earlier})
     return (
         series,
         context.revision,
@@ -51,6 +52,7 @@ def _identity(context: EncodeContext) -> tuple[object, ...]:
         algorithm.version,
         algorithm.parameters,
         configuration,
+        *([_digest(*earlier)] if earlier else []),  # what is said beside it makes it another result too
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from dicom_node.encode.context import EncodeContext
 from dicom_node.encode.segments import color_of
@@ -44,9 +45,29 @@ def unit_text(unit: Code) -> str:
 
 
 def value_text(measurement: Measurement) -> str:
-    """Name, value and unit, with the digits worth showing."""
+    """Name, value and unit, with the digits worth showing, and the change since the study before."""
     value = f"{measurement.value:.{measurement.digits}f} {unit_text(measurement.unit)}".rstrip()
-    return f"{measurement.name.meaning} {value}"
+    change = f" ({change_text(measurement, measurement.earlier[-1])})" if measurement.earlier else ""
+    return f"{measurement.name.meaning} {value}{change}"
+
+
+def change_text(measurement: Measurement, before: tuple[date, float]) -> str:
+    """By how much a measurement changed since an earlier value, as its own number and of the whole."""
+    when, value = before
+    change = round(measurement.value, measurement.digits) - round(value, measurement.digits)
+    part = f", {change / abs(value):+.1%}" if value and change else ""
+    return f"{change:+.{measurement.digits}f}{part} since {when:%Y-%m-%d}"
+
+
+def history_text(measurement: Measurement) -> str:
+    """The change since the study before, and every earlier value with its date, newest first."""
+    unit = unit_text(measurement.unit)
+    values = (
+        f"{value:.{measurement.digits}f} {unit}".rstrip() + f" on {when:%Y-%m-%d}"
+        for when, value in reversed(measurement.earlier)
+    )
+    change = change_text(measurement, measurement.earlier[-1])
+    return f"{measurement.name.meaning}: {change}; earlier: {', '.join(values)}"
 
 
 def legend(findings: Sequence[Finding]) -> list[Line]:

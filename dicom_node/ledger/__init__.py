@@ -4,6 +4,7 @@ from dicom_node.ledger.arrivals import Arrivals, Indexed
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.embeddings import Embeddings, KeptEmbedding
 from dicom_node.ledger.evidence import Held, Holdings
+from dicom_node.ledger.measured import Values
 from dicom_node.ledger.outbox import Outbox
 from dicom_node.ledger.past import Past, PastJob, PastSeries
 from dicom_node.ledger.promised import Promised, Unpromised
@@ -30,6 +31,7 @@ class Ledger:
         self.superseding = Superseding(self.database)
         self.views = Views(self.database)
         self.past = Past(self.database)
+        self.values = Values(self.database)
         self.embeddings = Embeddings(self.database)
 
     def migrate(self) -> None:

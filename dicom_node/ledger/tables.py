@@ -306,6 +306,21 @@ class DeliveryRow(Base):
     __table_args__ = (Index("ix_deliveries_due", "state", "destination", "not_before"),)
 
 
+class MeasuredRow(Base):
+    """A value that a job measured; outlives the job, for trends over a patient's studies."""
+
+    __tablename__ = "measured"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    patient_id: Mapped[str] = mapped_column(String(64), index=True)
+    algorithm: Mapped[str] = mapped_column(Text)
+    series_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    route: Mapped[str] = mapped_column(String(255))
+    pipeline: Mapped[str] = mapped_column(String(255))
+    at: Mapped[datetime] = mapped_column(index=True)
+    value: Mapped[dict[str, Any]]
+    """The whole record."""
+
+
 class ChangeRow(Base):
     """One change of state, dated, with its cause."""
 

@@ -19,12 +19,13 @@ from sqlalchemy import (
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import plain_verdict
+from dicom_node.ledger.measured import note_measured
 from dicom_node.ledger.queueing import NewJob, queue_job
 from dicom_node.ledger.superseding import of_the_same_question, supersede
 from dicom_node.ledger.tables import DeliveryRow, JobInputRow, JobRow, ResultRow, SeriesRow, StudyWaitRow
 from dicom_node.ledger.transitions import move, record
 from dicom_node.ledger.withdrawing import NoMore, withdraw
-from dicom_node.records import Choice, DeliveryState, Job, JobState, Result, SeriesState, Verdict
+from dicom_node.records import Choice, DeliveryState, Job, JobState, Measured, Result, SeriesState, Verdict
 
 MAX_LOST = 3
 """A job whose worker ended this often is not tried again: it may be what ends them."""
@@ -108,13 +109,27 @@ class Work:
             return list(conn.execute(due).scalars())
 
     def claim(
-        self, worker: str, pipelines: Sequence[str], now: datetime, above: int | None = None
+        self,
+        worker: str,
+        pipelines: Sequence[str],
+        now: datetime,
+        above: int | None = None,
+        routes: Sequence[str] | None = None,
     ) -> Job | None:
-        """Gives the most urgent job that is due, above a priority, to a worker; None where there is none."""
+        """Gives the most urgent job that is due to a worker; None where there is none.
+
+        Args:
+            worker: its name.
+            pipelines: that it can run.
+            now: when.
+            above: only what has a higher priority than this.
+            routes: only jobs of these; None: of any.
+        """
         due = (
             select(JobRow.id)
             .where(JobRow.state == JobState.QUEUED, JobRow.not_before <= now, JobRow.pipeline.in_(pipelines))
             .where(*([] if above is None else [JobRow.priority > above]))
+            .where(*([] if routes is None else [JobRow.route.in_(routes)]))
             .order_by(JobRow.priority.desc(), JobRow.created_at, JobRow.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -156,6 +171,7 @@ class Work:
         results: Sequence[Result],
         now: datetime,
         choices: Sequence[Choice] = (),
+        measured: Sequence[Measured] = (),
     ) -> bool:
         """Ends a running job, records its results, and owes them to their destinations, in one transaction.
 
@@ -166,6 +182,7 @@ class Work:
             results: durable in the spool; each is owed to those of the job's destinations that it names.
             now: when.
             choices: in which forms the destinations get them, and why.
+            measured: what later studies of the patient are compared with.
 
         Returns:
             False where the job was no longer running under this claim; nothing is then recorded.
@@ -196,6 +213,7 @@ class Work:
                     del row["destinations"]  # the deliveries say it
                     conn.execute(insert(ResultRow).values(job_id=job.id, **row))
             if not job.shadow:
+                note_measured(conn, job, measured, now)
                 _owe(conn, job, results, now)
         return True
 
@@ -248,22 +266,51 @@ class Work:
             return [_job(conn, row) for row in rows]
 
     def retry(self, job: str, now: datetime) -> bool:
-        """Queues a failed job again because an administrator asked."""
+        """Queues a failed or dropped job again because an administrator asked; not where images came since."""
+        revision = (
+            select(1 + func.sum(SeriesRow.revision - 1))
+            .join(JobInputRow, JobInputRow.series_instance_uid == SeriesRow.series_instance_uid)
+            .where(JobInputRow.job_id == JobRow.id)
+            .scalar_subquery()
+        )
+        this = (JobRow.id == job) & (JobRow.revision == revision)
+        again = {"attempt": 0, "not_before": now, "finished_at": None}
         with self._db.write() as conn:
-            return bool(
-                move(
-                    conn,
-                    "job",
-                    JobState.FAILED,
-                    JobState.QUEUED,
-                    JobRow.id == job,
-                    "an administrator asked",
-                    now,
-                    attempt=0,
-                    not_before=now,
-                    finished_at=None,
-                )
+            return any(
+                move(conn, "job", before, JobState.QUEUED, this, "an administrator asked", now, **again)
+                for before in (JobState.FAILED, JobState.DROPPED)
             )
+
+    def abandon(self, routes: Sequence[str], pipelines: Sequence[str], now: datetime) -> dict[str, int]:
+        """Drops waiting jobs of all other routes and pipelines.
+
+        Returns:
+            How many were dropped for each cause.
+        """
+        waits = JobRow.state == JobState.QUEUED
+        dropped: dict[str, int] = {}
+        for what, column, known in (
+            ("route", JobRow.route, routes),
+            ("pipeline", JobRow.pipeline, pipelines),
+        ):
+            with self._db.read() as conn:
+                unknown = list(conn.execute(select(column).where(waits, column.not_in(known)).distinct()).scalars())
+            for name in unknown:
+                cause = f"conf.yaml has no {what} {name} any more"
+                with self._db.write() as conn:
+                    rows = move(
+                        conn,
+                        "job",
+                        JobState.QUEUED,
+                        JobState.DROPPED,
+                        column == name,
+                        cause,
+                        now,
+                        reason=cause,
+                        finished_at=now,
+                    )
+                dropped[cause] = len(rows)
+        return dropped
 
     def cancel(self, job: str, now: datetime) -> bool:
         """Ends a job that waits or runs because an administrator asked; its worker learns of it."""

@@ -52,7 +52,7 @@ class Aide:
     def prepare(self, order: Order) -> Mapping[str, Input]:
         """Reads an order's images and holds them; what the pipeline sees, by role. Raises as `prepare`."""
         self._prepared = None
-        self._prepared = prepare(order, self._config)
+        self._prepared = prepare(order, self._config, self._spool)
         return self._prepared.inputs
 
     def get_ahead(self) -> None:

@@ -6,16 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dicom_node.config import Config
-from dicom_node.encode import EncodedFile, EncodedObject, Rendered, render, render_no_result
+from dicom_node.encode import EncodedFile, EncodedObject, Rendered, measured, render, render_no_result
 from dicom_node.findings import Finding, NotApplicable, Text
 from dicom_node.node.orders import Order
 from dicom_node.node.preparing import Prepared, context_of
-from dicom_node.records import Choice, JobState
+from dicom_node.records import Choice, JobState, Measured
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended: its state, why, the findings, the objects to deliver, why these forms, what stays."""
+    """How a run ended: its state, why, the findings, the objects to deliver, why these forms, what stays.
+
+    `measured` is what later studies of the patient are compared with.
+    """
 
     state: JobState
     reason: str | None
@@ -23,6 +26,7 @@ class Ran:
     objects: tuple[EncodedObject, ...]
     choices: tuple[Choice, ...] = ()
     files: tuple[EncodedFile, ...] = ()
+    measured: tuple[Measured, ...] = ()
 
 
 def finish(prepared: Prepared, findings: Sequence[Finding]) -> Ran:
@@ -39,11 +43,14 @@ def finish(prepared: Prepared, findings: Sequence[Finding]) -> Ran:
         findings = [*findings, *_notes(prepared)]
     rendered = render(findings, prepared.context, prepared.order.takers)
     reason = refused.reason if refused is not None else None
-    return Ran(state, reason, tuple(findings), rendered.objects, rendered.choices, rendered.files)
+    values = measured(findings, prepared.context)
+    return Ran(state, reason, tuple(findings), rendered.objects, rendered.choices, rendered.files, values)
 
 
 def _notes(prepared: Prepared) -> Iterator[Text]:
-    """What was done to the images, or found out of order, before the pipeline saw them."""
+    """What was done to the images, or found out of order, before the pipeline saw them; what is not known."""
+    if prepared.earlier.faults:
+        yield Text(tuple((fault, "earlier studies") for fault in prepared.earlier.faults), kind="note")
     for role, one in prepared.read.items():
         of_role = f" ({role})" if len(prepared.read) > 1 else ""
         if one.volume.notes:

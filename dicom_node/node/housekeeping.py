@@ -25,6 +25,7 @@ def keep_house(site: Site) -> int:
         forgotten += len(expired)
     for path in site.ledger.retention.forget_history(now - timedelta(days=keep.history_days)):
         site.spool.remove(path)
+    site.ledger.values.forget(now - timedelta(days=keep.values_days))
     _clear_journals(site, now - timedelta(days=keep.images_days))
     if forgotten:
         log.info("series_forgotten", series=forgotten)

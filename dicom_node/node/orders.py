@@ -12,7 +12,7 @@ from dicom_node.findings import Algorithm
 from dicom_node.node.negotiating import takers
 from dicom_node.node.site import Site
 from dicom_node.pipeline import Pipeline
-from dicom_node.records import Job, Result
+from dicom_node.records import Job, Measured, Result
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Order:
         algorithm, title: the pipeline's own.
         resample: whether tilted or uneven slices may be straightened for it.
         predecessors: earlier revisions' results that its own replace.
+        earlier: what the ledger knows of the patient's earlier studies.
     """
 
     job_id: str
@@ -40,6 +41,7 @@ class Order:
     resample: bool = False
     doubtful: bool = False
     predecessors: tuple[Result, ...] = ()
+    earlier: tuple[Measured, ...] = ()
 
 
 def order_of(job: Job, site: Site, pipeline: Pipeline) -> Order:
@@ -59,4 +61,7 @@ def order_of(job: Job, site: Site, pipeline: Pipeline) -> Order:
         resample=pipeline.allow_resampling,
         doubtful=job.doubtful,
         predecessors=tuple(site.ledger.superseding.predecessors(job)),
+        earlier=tuple(
+            site.ledger.values.of_patient(next(iter(job.series.values())), pipeline.algorithm.name)
+        ),
     )

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from dicom_node.encode import EncodedFile, EncodedObject, Taker, plan_among, to_bytes
 from dicom_node.node.finishing import Ran
-from dicom_node.records import Choice, Job, JobState, Result
+from dicom_node.records import Choice, Job, JobState, Measured, Result
 from dicom_node.spool import Spool
 
 NAME = "outcome.json"
@@ -30,6 +30,8 @@ class Outcome:
     reason: str | None
     results: tuple[Result, ...]
     choices: tuple[Choice, ...] = ()
+    measured: tuple[Measured, ...] = ()
+    """What later studies of the patient are compared with."""
 
 
 _ADAPTER = TypeAdapter(Outcome)
@@ -43,7 +45,7 @@ def keep(spool: Spool, job: Job, ran: Ran) -> Outcome:
     folder = f"{job.id}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     objects = (keep_object(spool, folder, one) for one in ran.objects)
     results = (*objects, *(_keep_file(spool, folder, one) for one in ran.files))
-    outcome = Outcome(ran.state, ran.reason, results, ran.choices)
+    outcome = Outcome(ran.state, ran.reason, results, ran.choices, ran.measured)
     spool.write_result(folder, NAME, _ADAPTER.dump_json(outcome))
     return outcome
 

@@ -13,8 +13,10 @@ from dicom_node.config import Config
 from dicom_node.encode import EncodeContext
 from dicom_node.errors import BadInput
 from dicom_node.headers import instance_number, plain, read_header
+from dicom_node.node.earlier import Earlier, look_up
 from dicom_node.node.orders import Order
 from dicom_node.pipeline import Input
+from dicom_node.spool import Spool
 from dicom_node.told import without_machine
 from dicom_node.volume import Straight, read_straight
 
@@ -26,21 +28,29 @@ class Prepared:
     Attributes:
         inputs: what the pipeline sees, by role.
         read: the same volumes, with the way back to the source's slices.
+        spool: where an archive's C-MOVE puts what it is asked for; None: out of reach.
     """
 
     order: Order
     config: Config
     inputs: Mapping[str, Input]
     read: Mapping[str, Straight]
+    spool: Spool | None = None
+
+    @cached_property
+    def earlier(self) -> Earlier:
+        """What is known of the patient's earlier studies; archives may be asked. Raises nothing."""
+        return look_up(self.order, self.config, self.spool)
 
     @cached_property
     def context(self) -> EncodeContext:
         """What encoding needs; reads every header, for which no pipeline waits. Raises BadInput, OSError."""
         context = _context(self.order, self.config)
-        return replace(context, volumes={role: one.target for role, one in self.read.items()})
+        volumes = {role: one.target for role, one in self.read.items()}
+        return replace(context, volumes=volumes, earlier=self.earlier.values)
 
 
-def prepare(order: Order, config: Config) -> Prepared:
+def prepare(order: Order, config: Config, spool: Spool | None = None) -> Prepared:
     """Reads the images of an order.
 
     Raises:
@@ -52,7 +62,7 @@ def prepare(order: Order, config: Config) -> Prepared:
         for role, paths in order.paths.items()
     }
     inputs = {role: Input(one.volume, plain(read_header(order.paths[role][0]))) for role, one in read.items()}
-    return Prepared(order, config, inputs, read)
+    return Prepared(order, config, inputs, read, spool)
 
 
 def context_of(order: Order, config: Config) -> EncodeContext | None:

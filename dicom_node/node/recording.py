@@ -42,7 +42,7 @@ class Records:
         """
         state, results = outcome.state, outcome.results
         finish = partial(self._site.ledger.work.finish, job, state, outcome.reason, results)
-        recorded = self._insist(job, lambda: finish(_now(), outcome.choices))
+        recorded = self._insist(job, lambda: finish(_now(), outcome.choices, outcome.measured))
         log.info("job_ended", job=job.id, state=state, results=len(results), recorded=recorded)
 
     def give_back(self, job: Job, cause: str, delay_s: float) -> None:

@@ -49,6 +49,7 @@ def retrieve(
     series_instance_uid: str,
     receive: Receive,
     patient_id: str = "",
+    patience: float = PATIENCE,
 ) -> Retrieved:
     """Fetches a series.
 
@@ -59,6 +60,7 @@ def retrieve(
         series_instance_uid: the series.
         receive: durable when it returns; an OSError is answered as out of resources.
         patient_id: needed only where the peer answers in the Patient Root model alone.
+        patience: seconds without a word.
 
     Raises:
         PeerUnavailable: no answer, or the transfer broke off. PeerRefused: not offered, or not allowed.
@@ -80,7 +82,7 @@ def retrieve(
             query.PatientID = patient_id
         query.StudyInstanceUID, query.SeriesInstanceUID = study_instance_uid, series_instance_uid
         assoc.send(context, command, query)
-        final = _serve(assoc, receive)
+        final = _serve(assoc, receive, patience)
         if code_to_category(final.status) == "Failure":
             raise _failure(peer, final.status, calling_ae_title)
         numbers = final.command
@@ -91,10 +93,10 @@ def retrieve(
         )
 
 
-def _serve(assoc: Association, receive: Receive) -> Message:
+def _serve(assoc: Association, receive: Receive, patience: float) -> Message:
     """Takes what the peer sends until it says how the retrieval ended."""
     while True:
-        message = assoc.receive(max(assoc.peer.timeout, PATIENCE))
+        message = assoc.receive(max(assoc.peer.timeout, patience))
         if message.command.CommandField == C_STORE_RQ:
             assoc.send(message.context, _stored(message, receive))
         elif code_to_category(message.status) != "Pending":
