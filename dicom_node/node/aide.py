@@ -17,9 +17,10 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import structlog
+from numpy.typing import NDArray
 
 from dicom_node import log as logging_setup
 from dicom_node.config import Config
@@ -44,22 +45,28 @@ FIRST_TO_GO = "500"
 class Aide:
     """What the process does; each method is one call of the worker."""
 
-    def __init__(self, config: Config, spool: Spool) -> None:
+    def __init__(self, config: Config, spool: Spool, empty: Callable[..., NDArray[Any]]) -> None:
         self._config = config
+        self._empty = empty
         self._spool = spool
         self._prepared: Prepared | None = None
 
     def prepare(self, order: Order) -> Mapping[str, Input]:
         """Reads an order's images and holds them; what the pipeline sees, by role. Raises as `prepare`."""
         self._prepared = None
-        self._prepared = prepare(order, self._config, self._spool)
+        self._prepared = prepare(order, self._config, self._spool, self._empty)
         return self._prepared.inputs
 
-    def get_ahead(self) -> None:
-        """Reads what only finishing needs, while the model runs; what fails here fails there again."""
-        if self._prepared is not None:
-            with suppress(NodeError, OSError):
-                get_ahead(self._prepared.context)
+    def use_the_time(self) -> None:
+        """While a model runs, makes what only finishing needs; what fails here fails there again.
+
+        While nobody waits, collects garbage, which is not done in the midst of a job.
+        """
+        if self._prepared is None:
+            gc.collect()
+            return
+        with suppress(NodeError, OSError):
+            get_ahead(self._prepared.context)
 
     def finish(self, job: Job, findings: Sequence[Finding]) -> Outcome:
         """Encodes what was found on the held images, and makes it durable. Raises GateRefused."""
@@ -86,7 +93,8 @@ def serve(connection: Connection[object, object], config: Config, spool_root: Pa
         warm_up(config)
     except (NodeError, OSError) as fault:  # a study will tell, if it meets the same
         log.warning("aide_not_warm", error=str(fault))
-    aide, line = Aide(config, Spool(spool_root)), Line(connection)
+    line = Line(connection)
+    aide = Aide(config, Spool(spool_root), line.empty)
     calls: dict[str, Callable[..., object]] = {
         method.__name__: method for method in (aide.prepare, aide.finish, aide.explain)
     }
@@ -98,8 +106,7 @@ def serve(connection: Connection[object, object], config: Config, spool_root: Pa
             return
         line.send(_answer(calls[name], arguments))
         del arguments
-        aide.get_ahead()
-        gc.collect()  # now, while nobody waits, and not in the midst of a job
+        aide.use_the_time()
 
 
 def _answer(call: Callable[..., object], arguments: Sequence[object]) -> tuple[bool, object]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from dicom_node.config import Config
@@ -18,7 +21,7 @@ from dicom_node.node.orders import Order
 from dicom_node.pipeline import Input
 from dicom_node.spool import Spool
 from dicom_node.told import without_machine
-from dicom_node.volume import Straight, read_straight
+from dicom_node.volume import Reading, Straight, read_straight
 
 
 @dataclass
@@ -50,16 +53,24 @@ class Prepared:
         return replace(context, volumes=volumes, earlier=self.earlier.values)
 
 
-def prepare(order: Order, config: Config, spool: Spool | None = None) -> Prepared:
+def prepare(
+    order: Order, config: Config, spool: Spool | None = None, empty: Callable[..., NDArray[Any]] = np.empty
+) -> Prepared:
     """Reads the images of an order.
+
+    Args:
+        order: what is to be run.
+        config: the site's.
+        spool: see `Prepared`.
+        empty: makes the arrays that images are read into, as numpy.empty does.
 
     Raises:
         BadInput: they can't be read, or make no volume; the text says why.
         OSError: a file can't be read.
     """
+    how = Reading(config.node.threads, empty)
     read = {
-        role: read_straight(paths, resample=order.resample, threads=config.node.threads)
-        for role, paths in order.paths.items()
+        role: read_straight(paths, resample=order.resample, how=how) for role, paths in order.paths.items()
     }
     inputs = {role: Input(one.volume, plain(read_header(order.paths[role][0]))) for role, one in read.items()}
     return Prepared(order, config, inputs, read, spool)

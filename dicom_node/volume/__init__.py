@@ -5,7 +5,8 @@ the row direction times the column direction (PS3.3 C.7.6.2.1.1), whatever the o
 """
 
 from dicom_node.volume.evidence import stack_evidence
+from dicom_node.volume.pixels import Reading
 from dicom_node.volume.read import read_straight, read_volume, read_volumes
 from dicom_node.volume.resample import Straight
 
-__all__ = ["Straight", "read_straight", "read_volume", "read_volumes", "stack_evidence"]
+__all__ = ["Reading", "Straight", "read_straight", "read_volume", "read_volumes", "stack_evidence"]

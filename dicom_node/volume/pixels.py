@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from pydicom import Dataset, dcmread
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEGExtended12Bit
@@ -39,12 +39,28 @@ class _Overflow(Exception):  # noqa: N818 - no error: the values only need anoth
     """Values don't fit int16."""
 
 
-def read_pixels(planes: Sequence[Plane], threads: int | None = None) -> Pixels:
+class Reading(NamedTuple):
+    """How pixels are read.
+
+    Attributes:
+        threads: how many decode; None: one for each core that this process may use, up to MAX_THREADS.
+        empty: makes the array that they are read into, as numpy.empty does.
+    """
+
+    threads: int | None = None
+    empty: Callable[[tuple[int, ...], DTypeLike], NDArray[Any]] = np.empty
+
+
+ALONE = Reading()
+"""By all cores, into an array of this process."""
+
+
+def read_pixels(planes: Sequence[Plane], how: Reading = ALONE) -> Pixels:
     """Decodes planes into one array.
 
     Args:
         planes: of equal shape, in the order of k.
-        threads: how many decode; None: one for each core that this process may use, up to MAX_THREADS.
+        how: by how many threads, and into which array.
 
     Returns:
         (k, j, i) after Modality LUT's linear rescale: int16 where every value is a whole number that
@@ -56,9 +72,9 @@ def read_pixels(planes: Sequence[Plane], threads: int | None = None) -> Pixels:
     for plane in planes:
         _check(plane.encoding)
     try:
-        return _filled(planes, threads, whole=_whole_numbers(planes))
+        return _filled(planes, how, whole=_whole_numbers(planes))
     except _Overflow:
-        return _filled(planes, threads, whole=False)
+        return _filled(planes, how, whole=False)
 
 
 def inverted(array: Pixels, plane: Plane) -> Pixels:
@@ -100,13 +116,12 @@ def _whole_numbers(planes: Sequence[Plane]) -> bool:
     )
 
 
-def _filled(planes: Sequence[Plane], threads: int | None, *, whole: bool) -> Pixels:
-    shape = (len(planes), *planes[0].shape)
-    array: Pixels = np.empty(shape, np.int16) if whole else np.empty(shape, np.float32)
+def _filled(planes: Sequence[Plane], how: Reading, *, whole: bool) -> Pixels:
+    array: Pixels = how.empty((len(planes), *planes[0].shape), np.int16 if whole else np.float32)
     files: dict[Path, list[int]] = defaultdict(list)
     for k, plane in enumerate(planes):
         files[plane.path].append(k)
-    threads = threads or min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    threads = how.threads or min(len(os.sched_getaffinity(0)), MAX_THREADS)
     # warnings are silenced here, once: their filters are the process's, not a thread's
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.simplefilter("ignore")

@@ -11,7 +11,7 @@ import numpy as np
 from dicom_node.errors import GeometryError
 from dicom_node.geometry import Grid, Volume
 from dicom_node.headers import plain, read_header
-from dicom_node.volume.pixels import AIR_HU, inverted, read_pixels, without_copies
+from dicom_node.volume.pixels import AIR_HU, ALONE, Reading, inverted, read_pixels, without_copies
 from dicom_node.volume.planes import SPLIT_KEYWORDS, Plane, planes_of
 from dicom_node.volume.resample import Straight, straightening_of
 from dicom_node.volume.stacks import fit, grid_of, stacks_of, tilt_degrees
@@ -56,11 +56,11 @@ def read_volumes(paths: Sequence[Path]) -> list[Volume]:
     return [_volume(stack, notes) for stack in stacks]
 
 
-def read_straight(paths: Sequence[Path], *, resample: bool = True, threads: int | None = None) -> Straight:
+def read_straight(paths: Sequence[Path], *, resample: bool = True, how: Reading = ALONE) -> Straight:
     """Reads one volume for a pipeline that allows resampling: tilted or uneven slices are straightened.
 
     Slices of one orientation that `read_volumes` would tell apart by their spacing alone are one stack here.
-    Without `resample` it is `read_volume`, in the same form. `threads` is how many decode; None: one a core.
+    Without `resample` it is `read_volume`, in the same form. What is straightened has an array of its own.
 
     Raises:
         GeometryError: no volume even so, or more than one; the text says why.
@@ -68,15 +68,15 @@ def read_straight(paths: Sequence[Path], *, resample: bool = True, threads: int 
     """
     stack, notes = _only_stack(*_stacks(paths, uneven=resample))
     if not resample or stack[0].position is None or len(stack) == 1:
-        volume = _volume(stack, notes, threads)
+        volume = _volume(stack, notes, how)
         return Straight(volume, volume)
     regular = fit(stack)
     tilt = tilt_degrees(grid_of(stack, regular.step))
     if regular.fault is None and not tilt:
-        volume = _volume(stack, notes, threads)
+        volume = _volume(stack, notes, how)
         return Straight(volume, volume)
     straightening = straightening_of(stack)
-    source = _made(stack, grid_of(stack, regular.step), notes, threads)
+    source = _made(stack, grid_of(stack, regular.step), notes, Reading(how.threads))
     done = [regular.fault] if regular.fault else []
     done += [f"a tilt of {tilt:.1f} degrees was sheared away"] if tilt else []
     straight = replace(
@@ -118,7 +118,7 @@ def _stacks(paths: Sequence[Path], *, uneven: bool = False) -> tuple[list[list[P
     return main, (f"{left_out} images that belong to no stack were left out",) if left_out else ()
 
 
-def _volume(stack: Sequence[Plane], notes: tuple[str, ...], threads: int | None = None) -> Volume:
+def _volume(stack: Sequence[Plane], notes: tuple[str, ...], how: Reading = ALONE) -> Volume:
     if stack[0].position is None:
         return _flat(stack[0])
     regular = fit(stack)
@@ -128,12 +128,12 @@ def _volume(stack: Sequence[Plane], notes: tuple[str, ...], threads: int | None 
     tilt = tilt_degrees(grid)
     if tilt:
         notes += (f"the slices are tilted by {tilt:.1f} degrees against the line through their origins",)
-    return _made(stack, grid, notes, threads)
+    return _made(stack, grid, notes, how)
 
 
-def _made(stack: Sequence[Plane], grid: Grid, notes: tuple[str, ...], threads: int | None) -> Volume:
+def _made(stack: Sequence[Plane], grid: Grid, notes: tuple[str, ...], how: Reading) -> Volume:
     volume = Volume(
-        array=read_pixels(stack, threads),
+        array=read_pixels(stack, how),
         grid=grid,
         frame_of_reference_uid=stack[0].frame_of_reference_uid,
         frames=tuple(plane.frame for plane in stack),

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dicom_node.node.line import KEPT_BYTES, Line
+from dicom_node.node.line import Line
+from dicom_node.node.shared import KEPT_BYTES
 
 
 def keep_until_told(connection: Connection[object, object]) -> None:
@@ -22,11 +23,11 @@ def keep_until_told(connection: Connection[object, object]) -> None:
             keep, array = line.receive()  # type: ignore[misc]  # the tests send pairs
         except EOFError:
             return
-        if keep:
-            kept.append(array)
-        else:
+        if not keep:
             kept.clear()
-            array = None
+        elif array is not None:
+            kept.append(array)
+        array = None
         line.send([one.copy() for one in kept])
 
 
@@ -84,6 +85,55 @@ def test_memory_that_was_let_go_is_written_again(line: Line, made_memory: list[s
         (held,) = given(line, True, np.full((64, 64 + number), number, np.int16))
         assert int(held.min()) == int(held.max()) == number
         given(line, False, None)
+    assert len(made_memory) == 1
+
+
+def made(line: Line, number: int) -> NDArray[np.int16]:
+    array = line.empty((2, 64, 64), np.int16)
+    array[...] = number
+    return array
+
+
+def test_arrays_made_for_the_line_come_whole_beside_others(line: Line, made_memory: list[str]) -> None:
+    first, second, other = made(line, 1), made(line, 2), np.full(5, 3, np.int16)
+    line.send((True, first[1:]))
+    line.receive()
+    for number, array in ((2, second), (3, other), (1, first)):
+        line.send((True, array))
+        back = line.receive()
+        assert isinstance(back, list)
+        assert np.array_equal(back[-1], array)
+        assert int(back[-1].min()) == number
+        assert (back[0] == 1).all()
+
+
+def test_an_array_that_either_end_keeps_never_changes(line: Line, made_memory: list[str]) -> None:
+    mine = [made(line, 0)]
+    given(line, True, mine[0])
+    mine.append(made(line, 1))  # while both keep the first one
+    given(line, True, mine.pop())
+    mine.append(made(line, 2))  # while the other end keeps the second one alone
+    assert [int(one.max()) for one in given(line, True, None)] == [0, 1]
+    given(line, False, None)
+    given(line, True, mine[1])
+    given(line, False, None)
+    mine.append(made(line, 3))  # while this end keeps the third one alone
+    assert [(int(one.min()), int(one.max())) for one in mine] == [(0, 0), (2, 2), (3, 3)]
+
+
+def test_memory_is_made_into_again_once_both_ends_let_go(line: Line, made_memory: list[str]) -> None:
+    for number in range(4):
+        array = made(line, number)
+        assert (given(line, True, array)[0] == number).all()
+        del array
+        given(line, False, None)
+    assert len(made_memory) == 1
+
+
+def test_an_array_that_is_not_sent_after_all_is_no_loss(line: Line, made_memory: list[str]) -> None:
+    for number in range(4):
+        made(line, number)
+    assert (given(line, True, made(line, 5))[0] == 5).all()
     assert len(made_memory) == 1
 
 
