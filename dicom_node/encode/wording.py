@@ -20,7 +20,8 @@ from dicom_node.findings import (
 
 _UNITS = {"[hnsf'U]": "HU", "1": "", "cm3": "ml", "mm2": "mm2", "{score}": ""}
 """How UCUM's codes are shown where the code itself isn't what people read."""
-
+_NO_RATIO = {"%", "[hnsf'U]", "Cel"}
+"""Units without a natural zero, or that would be taken for the change itself."""
 
 DOUBTFUL = (
     "The series may not have been complete when it was analysed: no evidence of completeness arrived in time."
@@ -52,10 +53,12 @@ def value_text(measurement: Measurement) -> str:
 
 
 def change_text(measurement: Measurement, before: tuple[date, float]) -> str:
-    """By how much a measurement changed since an earlier value, as its own number and of the whole."""
+    """By how much a measurement changed since an earlier value; in percent too, where that says something."""
     when, value = before
     change = round(measurement.value, measurement.digits) - round(value, measurement.digits)
-    part = f", {change / abs(value):+.1%}" if value and change else ""
+    if not change:
+        return f"no change since {when:%Y-%m-%d}"
+    part = f", {change / value:+.1%}" if value > 0 and measurement.unit.value not in _NO_RATIO else ""
     return f"{change:+.{measurement.digits}f}{part} since {when:%Y-%m-%d}"
 
 

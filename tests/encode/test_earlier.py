@@ -13,10 +13,10 @@ from pydicom import Dataset, dcmread
 
 from dicom_node.encode import EncodeContext, encode, measured, read_measured
 from dicom_node.encode.earlier import with_earlier
-from dicom_node.encode.wording import legend
+from dicom_node.encode.wording import change_text, legend
 from dicom_node.findings import Code, Detection, Finding, Measurement
 from dicom_node.records import Measured
-from tests.encode.cases import ML, VOLUME, Worked, everything
+from tests.encode.cases import HU, ML, VOLUME, Worked, everything
 from tests.encode.test_valid import write_valid
 from tests.peers import dsrdump, tid1500reader
 
@@ -226,3 +226,18 @@ def test_results_that_say_more_are_other_objects(small: Worked) -> None:
     assert not without & beside
     again = {one.sop_instance_uid for one in encode(everything(small), contexts[1])}
     assert again == beside
+
+
+@pytest.mark.parametrize(
+    ("value", "before", "unit", "said"),
+    [
+        (5.04, 4.0, ML, "+1.0, +25.0% since 2025-03-01"),
+        (3.0, 4.0, ML, "-1.0, -25.0% since 2025-03-01"),
+        (4.04, 4.0, ML, "no change since 2025-03-01"),
+        (4.0, 0.0, ML, "+4.0 since 2025-03-01"),
+        (-301.2, -271.0, HU, "-30.2 since 2025-03-01"),
+        (12.0, 10.0, Code("%", "UCUM", "percent"), "+2.0 since 2025-03-01"),
+    ],
+)
+def test_how_a_change_is_said(value: float, before: float, unit: Code, said: str) -> None:
+    assert change_text(Measurement(VOLUME, value, unit), (date(2025, 3, 1), before)) == said
