@@ -205,6 +205,8 @@ class _Store:
         status, comment = self._storing.finish()
         if status == Status.SUCCESS:
             self._exchange.stored()
-        self._exchange.respond(self._request, status, comment)
-        self._storing.tidy()
+        try:
+            self._exchange.respond(self._request, status, comment)
+        finally:  # also where the peer has gone
+            self._storing.tidy()
         self._exchange.prepare()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +81,19 @@ def test_an_association_that_breaks_off_is_aborted_and_leaves_no_half_image(scp:
     assert association.outcome is AssociationOutcome.ABORTED
     assert association.instances == 1
     assert [one.sop_instance_uid for one in scp.spool.walk()] == ["1.2.6"]
+    assert list((scp.spool.root / "incoming").glob("[!.]*")) == []
+
+
+def test_one_that_goes_without_its_answers_leaves_no_temporary_names(scp: Scp) -> None:
+    uids = [f"1.2.6.{number}" for number in range(20)]
+    with Sender(scp.port) as sender:
+        sender.associate()
+        messages = (p_data(3, 3, store_rq(uid)) + p_data(3, 2, data_set(uid)) for uid in uids)
+        sender.send(b"".join(messages))
+        assert sender.receive()[0] == P_DATA
+        sender.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    scp.wait_for("closed")
+    assert 0 < len(scp.stored()) <= len(uids)
     assert list((scp.spool.root / "incoming").glob("[!.]*")) == []
 
 
