@@ -138,7 +138,7 @@ def test_the_report_shows_its_values(shown: Shown) -> None:
     assert viewer.shown
     measured = [one for one in shown.case.findings if isinstance(one, Measurement)]
     for number, segment in enumerate(shown.case.mask.segments, start=1):
-        k = key_slice(shown.case.mask.mask(number))
+        k = key_slice(shown.case.mask, number)
         viewer.goto(shown.case.volume.grid.to_patient(np.array([k, 0, 0], dtype=float)))
         viewer.shot(SHOTS / f"sr-{number}.png")
         volume = next(one for one in measured if one.segment == segment.label)
