@@ -41,7 +41,9 @@ class Queued:
         node = {"data": "data"} | dict(self.sections.get("node", {}))
         web: dict[str, Any] = {"web": None}
         with self.config_path.open("w") as file:
-            YAML().dump(web | dict(self.sections) | {"node": node, "pipelines": dict(self.pipelines)}, file)
+            routes = {"routes": [{"name": "all", "run": name} for name in list(self.pipelines)[:1]]}
+            mine = {"node": node, "pipelines": dict(self.pipelines)}
+            YAML().dump(web | routes | dict(self.sections) | mine, file)
         self.spool = Spool(self.folder / "data" / "spool")
         self.ledger = Ledger(f"sqlite:///{self.folder / 'data' / 'ledger.sqlite'}")
         self.ledger.migrate()

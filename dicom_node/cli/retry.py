@@ -1,4 +1,4 @@
-"""`dicom-node retry`: another try for a failed job, or for what a destination refused."""
+"""`dicom-node retry`: another try for a failed or dropped job, or for what a destination refused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dicom_node.node.site import open_site
 
 
 def retry(
-    what: Annotated[str, typer.Argument(help="A failed job's id, or the name of a destination.")],
+    what: Annotated[str, typer.Argument(help="Id of a failed or dropped job, or the name of a destination.")],
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Try a failed job again, or owe a destination again what it refused and hurry what it is owed."""
+    """Try a failed or dropped job again; or owe a destination again what it refused, and hurry the rest."""
     now = datetime.now(UTC)
     with told(), open_site(config) as site:
         site.ledger.migrate()
@@ -28,4 +28,7 @@ def retry(
             console.print(f"job {what} is queued again")
         else:
             known = ", ".join(site.config.destinations) or "none"
-            raise Permanent(f"{what} is no failed job, and no destination (there are: {known})")
+            raise Permanent(
+                f"{what} is no failed or dropped job on images that are all there are, "
+                f"and no destination (there are: {known})"
+            )

@@ -22,7 +22,10 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
     "job": {
         (None, JobState.QUEUED): "a route matched a complete series",
         (JobState.QUEUED, JobState.RUNNING): "a worker claimed it",
-        (JobState.QUEUED, JobState.DROPPED): "its series was reopened before it started, or it was cancelled",
+        (
+            JobState.QUEUED,
+            JobState.DROPPED,
+        ): "its series was reopened before it started, it was cancelled, or its route is gone",
         (
             JobState.RUNNING,
             JobState.STALE,
@@ -32,6 +35,7 @@ TRANSITIONS: dict[Entity, dict[tuple[str | None, str], str]] = {
         (JobState.RUNNING, JobState.NOT_APPLICABLE): "the pipeline does not apply, and the study says so",
         (JobState.RUNNING, JobState.FAILED): "an error that will not pass, and the study says so",
         (JobState.FAILED, JobState.QUEUED): "an administrator asked for another try",
+        (JobState.DROPPED, JobState.QUEUED): "an administrator asked for it after all",
     },
     "delivery": {
         (None, DeliveryState.OWED): "a result was recorded for a destination that takes its kind",

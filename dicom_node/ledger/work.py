@@ -17,6 +17,7 @@ from sqlalchemy import (
     update,
 )
 
+from dicom_node.ledger.abandoning import abandon, waits_for_others
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import plain_verdict
 from dicom_node.ledger.measured import note_measured
@@ -266,7 +267,7 @@ class Work:
             return [_job(conn, row) for row in rows]
 
     def retry(self, job: str, now: datetime) -> bool:
-        """Queues a failed or dropped job again because an administrator asked; not where images came since."""
+        """Queues a failed or dropped job because an administrator asked; not where images came since."""
         revision = (
             select(1 + func.sum(SeriesRow.revision - 1))
             .join(JobInputRow, JobInputRow.series_instance_uid == SeriesRow.series_instance_uid)
@@ -282,35 +283,12 @@ class Work:
             )
 
     def abandon(self, routes: Sequence[str], pipelines: Sequence[str], now: datetime) -> dict[str, int]:
-        """Drops waiting jobs of all other routes and pipelines.
-
-        Returns:
-            How many were dropped for each cause.
-        """
-        waits = JobRow.state == JobState.QUEUED
-        dropped: dict[str, int] = {}
-        for what, column, known in (
-            ("route", JobRow.route, routes),
-            ("pipeline", JobRow.pipeline, pipelines),
-        ):
-            with self._db.read() as conn:
-                unknown = list(conn.execute(select(column).where(waits, column.not_in(known)).distinct()).scalars())
-            for name in unknown:
-                cause = f"conf.yaml has no {what} {name} any more"
-                with self._db.write() as conn:
-                    rows = move(
-                        conn,
-                        "job",
-                        JobState.QUEUED,
-                        JobState.DROPPED,
-                        column == name,
-                        cause,
-                        now,
-                        reason=cause,
-                        finished_at=now,
-                    )
-                dropped[cause] = len(rows)
-        return dropped
+        """Drops waiting jobs of all other routes and pipelines; gives how many, by cause."""
+        with self._db.read() as conn:
+            if not waits_for_others(conn, routes, pipelines):  # nearly always
+                return {}
+        with self._db.write() as conn:
+            return abandon(conn, routes, pipelines, now)
 
     def cancel(self, job: str, now: datetime) -> bool:
         """Ends a job that waits or runs because an administrator asked; its worker learns of it."""

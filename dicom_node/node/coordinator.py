@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from dicom_node.errors import Permanent, Transient
+from dicom_node.node.abandoning import abandon
 from dicom_node.node.completing import sweep
 from dicom_node.node.counting import Sources
 from dicom_node.node.delivering import deliver_due
@@ -30,6 +31,7 @@ LOOK_SECONDS = 0.5
 """How often completeness is looked at when nothing arrives; news from a receiver wakes it at once."""
 DELIVER_SECONDS = 0.5
 ORPHANS_SECONDS = 2.0
+ABANDON_SECONDS = 2.0
 HOUSE_SECONDS = 3600.0
 COUNT_SECONDS = 0.5
 ASK_SECONDS = 5.0
@@ -89,6 +91,7 @@ def _ticker(site: Site, sources: Sources) -> Ticker:
     """What is done at intervals."""
     ticker = Ticker()
     ticker.every(ORPHANS_SECONDS, "orphans", partial(abort_orphans, site))
+    ticker.every(ABANDON_SECONDS, "abandon", partial(abandon, site))
     ticker.every(HOUSE_SECONDS, "housekeeping", partial(keep_house, site))
     for name in sources.names:
         ticker.every(COUNT_SECONDS, f"count {name}", partial(sources.ask, name))

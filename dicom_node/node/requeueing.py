@@ -54,7 +54,7 @@ def requeue(site: Site, changes: Iterable[Replayed]) -> Requeued:
     delivers nothing. What a route does no more stays where it was sent.
 
     Raises:
-        Permanent: a route runs a pipeline, or sends to a destination, that the site's conf.yaml lacks.
+        Permanent: the site's conf.yaml lacks a route, its pipeline, or a destination of its.
     """
     asked = [one.new for one in changes if one.change in {"starts", "differs"} and one.new is not None]
     _refuse_unknown(site, asked)
@@ -88,11 +88,13 @@ def _owe(site: Site, job_id: str, new: NewJob, now: datetime) -> int:
 
 
 def _refuse_unknown(site: Site, asked: Iterable[NewJob]) -> None:
-    """A worker takes only jobs whose pipeline it knows, so others would wait for ever."""
+    """A worker takes only jobs whose route and pipeline it knows; others are dropped."""
     config = site.config
+    routes = {new.route for new in asked} - {route.name for route in config.routes}
     pipelines = {new.pipeline for new in asked} - set(config.pipelines)
     destinations = {name for new in asked for name in new.destinations} - set(config.destinations)
-    lacks = [f"pipeline {name}" for name in sorted(pipelines)]
+    lacks = [f"route {name}" for name in sorted(routes)]
+    lacks += [f"pipeline {name}" for name in sorted(pipelines)]
     lacks += [f"destination {name}" for name in sorted(destinations)]
     if lacks:
         raise Permanent(f"{site.config_path} has no {', no '.join(lacks)}: put the new rules in force first")

@@ -12,7 +12,7 @@ import pytest
 
 from dicom_node.geometry import Grid
 from dicom_node.phantom import write_series
-from tests.journey.node import AE_TITLE
+from tests.journey.node import AE_TITLE, RunningNode
 from tests.journey.test_faults import hold_of, node_with_slow_pipeline
 from tests.peers import Orthanc, storescu
 
@@ -32,6 +32,53 @@ def uid(paths: list[Path]) -> str:
 def route(name: str, **changes: Any) -> dict[str, Any]:
     when = {"SeriesDescription": {"contains": name}}
     return {"name": name, "when": when, "run": "slow", "send": ["pacs"], **changes}
+
+
+def states(node: RunningNode) -> dict[str, list[tuple[str, str | None]]]:
+    """How the jobs of each route stand, oldest first, and why."""
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    ledger = node.ledger
+    for row in reversed(ledger.views.recent_jobs()):
+        found.setdefault(row["route"], []).append((row["state"], row["reason"]))
+    ledger.close()
+    return found
+
+
+def test_a_route_or_a_pipeline_that_is_deleted_never_fires_again(tmp_path: Path) -> None:
+    """Whatever waited for it, or ran, when the node was stopped: it says why it doesn't run."""
+    first, second = (series(tmp_path / f"{n}", SeriesDescription="all") for n in range(2))
+    everything = {"when": {"Modality": "CT"}, "send": ["pacs"]}
+    kept, gone, lost = (
+        {"name": name, "run": run, **everything}
+        for name, run in (("kept", "slow"), ("gone", "slow"), ("lost", "other"))
+    )
+    with Orthanc(tmp_path / "orthanc") as orthanc:
+        node = node_with_slow_pipeline(tmp_path / "node", orthanc.dicom_port, seconds=0.1)
+        slow = node.changes["pipelines"]["slow"]
+        before = {**node.changes, "pipelines": {"slow": slow, "other": slow}, "routes": [gone, lost, kept]}
+        after = {**node.changes, "routes": [kept]}
+        node.changes = before
+        hold_of(tmp_path / "node").touch()
+        with node:
+            assert storescu(first, "127.0.0.1", node.port, AE_TITLE).ok
+            node.wait(
+                lambda views: [row["state"] for row in views.recent_jobs()].count("running") == 2,
+                what="one has the device, one is read, and one waits",
+            )
+            node.kill()
+            hold_of(tmp_path / "node").unlink()
+            node.changes = after
+            node.start()
+            node.wait_done(3)
+            assert storescu(second, "127.0.0.1", node.port, AE_TITLE).ok
+            node.wait_done(4)
+            told = {
+                "kept": [("done", None)] * 2,
+                "gone": [("dropped", "conf.yaml has no route gone any more")],
+                "lost": [("dropped", "conf.yaml has no route lost any more")],
+            }
+            assert states(node) == told
+            assert orthanc.count() == 6, "results of one route on two series"
 
 
 def closed_window() -> dict[str, str]:

@@ -255,7 +255,7 @@ routes:
     new.write_text(new.read_text().replace("  pacs:", "  elsewhere:").replace("  brain:", "  other:"))
     code, output = replay(folder, "--rules", str(new), "--requeue", "--yes")
     assert code == 1
-    assert "has no pipeline other, no destination elsewhere" in output
+    assert "has no route all, no pipeline other, no destination elsewhere" in output
     assert states(folder) == {"done": 1}
 
 
