@@ -53,6 +53,8 @@ def report(
     """
     groups = [*measurement_groups(findings, segmentations, context), *evaluation_groups(findings, context)]
     remarks = [*_remarks([DOUBTFUL] if context.doubtful else []), *draft_items(findings)]
+    if not groups:  # every group says who made it; where there is none, a remark does
+        remarks += _remarks([_maker(context)])
     return _document(context, "sr", groups, remarks, list(segmentations.values()))
 
 
@@ -80,6 +82,13 @@ def report_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
 def comprehensive_report_of_no_result(reason: str, context: EncodeContext) -> EncodedObject:
     """Makes the same report as a Comprehensive SR."""
     return _comprehensive(report_of_no_result(reason, context).ds, context)
+
+
+def _maker(context: EncodeContext) -> str:
+    """The algorithm with its version and parameters, in words."""
+    algorithm = context.algorithm
+    parameters = (f"{name}={value}" for name, value in algorithm.parameters)
+    return "; ".join([f"Made by {algorithm.name}, version {algorithm.version}", *parameters])
 
 
 def _remarks(words: Sequence[str]) -> list[Dataset]:

