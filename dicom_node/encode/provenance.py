@@ -25,6 +25,9 @@ from dicom_node.findings import Code, Measurement
 
 GROUP = dcm("125007", "Measurement Group")
 _COMMENT = dcm("121106", "Comment")
+_BEFORE = dcm("121069", "Previous Finding")
+"""Of what stands for earlier values: a viewer that shows comments before values and few of both (OHIF, five)
+would else show no value of this study."""
 _SOURCE = Code("260753009", "SCT", "Source")
 
 
@@ -69,8 +72,8 @@ def number_items(measurements: Iterable[Measurement], region: Sequence[Dataset] 
         )
         children = modifiers if items else [*modifiers, *region]
         items.append(number(each.name, each.value, each.unit, each.digits, children=children))
-    histories = [history_text(each) for each in measurements if each.earlier]
-    return items + [text(_COMMENT, words) for words in (*histories, *doubts_of(measurements))]
+    items += [text(_BEFORE, history_text(each)) for each in measurements if each.earlier]
+    return items + [text(_COMMENT, words) for words in doubts_of(measurements)]
 
 
 def doubts_of(measurements: Iterable[Measurement]) -> list[str]:

@@ -15,13 +15,14 @@ import pytest
 from scipy import ndimage
 
 from dicom_node.deliver.probe import RESULT_SYNTAXES
-from dicom_node.encode import EncodedObject, encode, to_bytes
+from dicom_node.encode import EncodeContext, EncodedObject, encode, measured, to_bytes
 from dicom_node.encode.compression import compressed
 from dicom_node.encode.outlines import key_slice
 from dicom_node.findings import Finding, Measurement, Segmentation
 from dicom_node.headers import plain, read_header
 from dicom_node.phantom import chest, write_series
 from dicom_node.pipeline import Case, Input
+from dicom_node.records import Measured
 from dicom_node.volume import read_volume
 from pipelines.ct_lung import CtLung
 from tests.conftest import CHECKOUT
@@ -67,8 +68,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     paths = source(folder, CHECKOUT.parent / "shared" / "data")
     headers, volume = [read_header(path) for path in paths], read_volume(paths)
     findings: list[Finding] = list(CtLung().run(Case({"image": Input(volume, plain(headers[0]))})))
-    context = context_of(headers, volume, outputs=FORMS)
-    case = Worked(paths, headers, volume, findings, replace(context, algorithm=CtLung().algorithm))
+    context = replace(context_of(headers, volume, outputs=FORMS), algorithm=CtLung().algorithm)
+    context = replace(context, earlier=a_year_before(findings, context))
+    case = Worked(paths, headers, volume, findings, context)
     objects = [compressed(one, RESULT_SYNTAXES) for one in encode(findings, case.context)]
     with (
         Orthanc(folder / "orthanc", options=ORTHANC_OPTIONS) as orthanc,
@@ -77,7 +79,21 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     ):
         upload(orthanc, [path.read_bytes() for path in paths])
         upload(orthanc, [to_bytes(obj) for obj in objects])
-        yield Shown(browser, address, case, {obj.kind: obj for obj in objects})
+        yield Shown(browser, address, case, {obj.kind: obj for obj in reversed(objects)} | trend_of(objects))
+
+
+def a_year_before(findings: list[Finding], context: EncodeContext) -> tuple[Measured, ...]:
+    """Values of an earlier study: what stands beside the new ones must not take their place in the page."""
+    day = str(int(str(context.principal.get("StudyDate"))[:4]) - 1) + "0101"
+    values = measured(findings, context)
+    return tuple(
+        replace(one, study_instance_uid="2.25.1", study_date=day, value=one.value * 0.9) for one in values
+    )
+
+
+def trend_of(objects: list[EncodedObject]) -> dict[str, EncodedObject]:
+    """The page of trends, which is a picture too."""
+    return {"trend": next(one for one in objects if one.description.endswith("(AI trend)"))}
 
 
 def depths(case: Worked) -> dict[int, np.ndarray]:
@@ -155,6 +171,16 @@ def test_the_picture_is_shown_in_color(shown: Shown) -> None:
     ]
     for color in wanted(shown.case).values():
         assert seen.count(color) > 50
+    viewer.page.close()
+
+
+def test_the_trend_is_shown(shown: Shown) -> None:
+    viewer = shown.open("trend")
+    picture = viewer.shot(SHOTS / "trend.png")
+    assert viewer.shown
+    page = np.asarray(picture.convert("RGB").crop((300, 180, 1200, 750))).astype(int)
+    amber = np.abs(page - (255, 190, 40)).max(axis=-1) <= 40
+    assert amber.sum() > 100, "this study's values stand out"
     viewer.page.close()
 
 
