@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +26,16 @@ def explain(
     with told():
         if Path(what).is_dir():
             texts = explain_folder(Path(what), load(config))
-            for text in texts:
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
+            _print(texts)
             return
         with open_site(config) as site:
             site.ledger.migrate()
-            for text in explain_study(what, site):
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
+            _print(explain_study(what, site))
+
+
+def _print(texts: Iterable[str]) -> None:
+    """Each series' explanation, with a line between them."""
+    for number, text in enumerate(texts):
+        console.print(
+            *([] if number == 0 else [""]), text, sep="\n", markup=False, highlight=False, soft_wrap=True
+        )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from dicom_node.counted import counted
 from dicom_node.records import GeometryEvidence, SeriesFacts, Verdict
 from dicom_node.route.explanation import Explanation, Weighed
 from dicom_node.route.study import StudyExplanation
 from dicom_node.understanding import Answer
 
 HELD, FAILED = "✓", "✗"
+GUESS = 0.05
+"""What is less sure than this is not told."""
 _NO_IMAGES = {"SR", "KO", "PR", "RTSTRUCT", "RTPLAN", "RWV", "REG", "FID", "DOC", "PLAN", "ECG"}
 """Modalities (PS3.3 C.7.3.1.1.1) of objects without pixels."""
 
@@ -36,9 +39,7 @@ def tell(
     if verdict is not None:
         lines.append(f"  {_completeness(verdict)}")
     if geometry is not None:
-        lines.append(
-            f"  {'a whole stack' if geometry.whole else 'no proof of a whole stack'}: {geometry.reason}"
-        )
+        lines.append(f"  {'whole' if geometry.whole else 'no proof that it is whole'}: {geometry.reason}")
     for explanation in explanations:
         lines += _route(explanation)
     for study in studies:
@@ -51,15 +52,15 @@ def _title(facts: SeriesFacts) -> str:
     named = " ".join(str(header[key]) for key in ("SeriesNumber", "SeriesDescription") if header.get(key))
     frames = f", {facts.frames} frames" if facts.frames != facts.images else ""
     kind = "object" if facts.modality in _NO_IMAGES else "image"
-    count = f"{facts.images} {kind}{'' if facts.images == 1 else 's'}"
+    count = counted(facts.images, kind)
     parts = [part for part in (facts.modality or "no modality", named) if part]
     return f"{' '.join(parts)} ({count}{frames})\n  series {facts.series_instance_uid}"
 
 
 def _answers(answers: Sequence[Answer]) -> Iterator[str]:
-    """What it is, the sure before the unsure; a flag that doesn't hold isn't worth a line."""
+    """What it is, the sure before the unsure; flags that don't hold and mere guesses aren't worth a line."""
     for answer in sorted(answers, key=lambda one: not one.likely):
-        if answer.value is False:
+        if answer.value is False or answer.confidence < GUESS:
             continue
         value = "yes" if answer.value is True else answer.value
         shown = f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -81,7 +82,9 @@ def _route(explanation: Explanation) -> Iterator[str]:
     why = "" if explanation.weighed else f": {explanation.reason}"
     yield f"  {mark} route {explanation.route} {verb}{why}"
     if explanation.weighed is not None:
-        yield from _weighed(explanation.weighed, 2)
+        whole = explanation.weighed
+        for part in whole.parts if whole.says == "all of" else (whole,):
+            yield from _weighed(part, 2)
 
 
 def _weighed(weighed: Weighed, depth: int) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date, time
 from typing import Any, assert_never
 
+from dicom_node.config.facts import FACTS
 from dicom_node.config.values import Comparable, comparable
 from dicom_node.config.when import (
     AllOf,
@@ -38,7 +39,7 @@ def weigh(condition: Condition, facts: SeriesFacts) -> Weighed:
         case Term(subject, check):
             values = look_up(subject, facts)
             held = _holds(check, values, subject)
-            return Weighed(says(subject.name, check), held, _shown(values), subject=subject.name)
+            return Weighed(says(subject.name, check), held, _shown(subject, values), subject=subject.name)
         case AllOf(conditions):
             parts = tuple(weigh(one, facts) for one in conditions)
             return Weighed("all of" if parts else "always", all(one.held for one in parts), parts=parts)
@@ -138,10 +139,11 @@ def _within(actual: Comparable, low: Comparable | None, high: Comparable | None)
     return bool(lower <= actual <= upper)  # type: ignore[operator]  # same sort
 
 
-def _shown(values: tuple[Any, ...]) -> str | None:
+def _shown(subject: Subject, values: tuple[Any, ...]) -> str | None:
+    """Several values of an attribute stand as in DICOM, several answers as in a sentence."""
     if not values:
         return None
-    text = "\\".join(_text(one) for one in values)
+    text = (", " if subject.name in FACTS else "\\").join(_text(one) for one in values)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 

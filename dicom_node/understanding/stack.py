@@ -37,8 +37,15 @@ def stack_answers(header: Header, fields: Sequence[Mapping[str, Any]]) -> list[A
         return answers + _of_first_frame(header)
     along = [normal for normal in normals if abs(_dot(normal, normals[0])) > _ALIKE]
     agreed = len(along) / len(images)
-    answers.append(_plane(normals[0], agreed, f"the normal of {len(along)} of {len(images)} images lies"))
+    answers.append(_plane(normals[0], agreed, _normals(len(along), len(images))))
     return answers + _depths(header, images, normals[0], agreed)
+
+
+def _normals(along: int, images: int) -> str:
+    """Whose normal it is, as the subject of a sentence."""
+    if images == 1:
+        return "the normal of the only image lies"
+    return f"the normal of {'all' if along == images else f'{along} of'} {images} images lies"
 
 
 def _of_first_frame(header: Header) -> list[Answer]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from dicom_node.counted import counted
 from dicom_node.records import GeometryEvidence
 from dicom_node.volume.stacks import Slice, fit, geometry_key, stacks_of
 
@@ -48,7 +49,7 @@ def _promised(fields: Sequence[Mapping[str, Any]]) -> GeometryEvidence | None:
     count = promised.pop()
     if len(fields) < count:
         return GeometryEvidence(False, f"{len(fields)} of {count} images in the acquisition")
-    return GeometryEvidence(True, f"all {count} images in the acquisition")
+    return GeometryEvidence(True, f"{_all(count)} in the acquisition")
 
 
 def _multi_frame(fields: Sequence[Mapping[str, Any]]) -> GeometryEvidence | None:
@@ -58,17 +59,21 @@ def _multi_frame(fields: Sequence[Mapping[str, Any]]) -> GeometryEvidence | None
     if max(parts) > len(fields):
         return GeometryEvidence(False, f"{len(fields)} of {max(parts)} parts of a concatenation")
     frames = sum(_int(item.get("NumberOfFrames")) for item in fields)
-    return GeometryEvidence(True, f"{frames} frames in {len(fields)} multi-frame objects")
+    return GeometryEvidence(True, f"{frames} frames in {counted(len(fields), 'multi-frame object')}")
 
 
 def _stacked(slices: Sequence[Slice]) -> GeometryEvidence:
     placed = [item for item in slices if item.position is not None and item.orientation is not None]
     if len(placed) < len(slices):
         missing = len(slices) - len(placed)
-        return GeometryEvidence(False, f"{missing} of {len(slices)} images state no position")
+        who = f"{missing} of {len(slices)} images state" if len(slices) > 1 else "its only image states"
+        return GeometryEvidence(False, f"{who} no position")
     numbers = sorted(item.instance_number for item in slices)
     if numbers != list(range(1, len(numbers) + 1)):
-        return GeometryEvidence(False, f"the instance numbers of {len(numbers)} images don't run from 1")
+        what = "instance number of its only image is not 1"
+        if len(numbers) > 1:
+            what = f"instance numbers of {len(numbers)} images don't run from 1"
+        return GeometryEvidence(False, f"the {what}")
     stacks = stacks_of(placed, _SPLIT)
     for stack in stacks:
         fault = fit(stack).fault
@@ -82,8 +87,14 @@ def _stacked(slices: Sequence[Slice]) -> GeometryEvidence:
         return GeometryEvidence(False, f"parallel stacks have {counts} slices")
     smallest = min(map(len, stacks))
     if smallest < MIN_SLICES:
-        return GeometryEvidence(False, f"{smallest} slices are too few to tell")
-    return GeometryEvidence(True, f"{len(slices)} slices at even distances in {len(stacks)} stacks")
+        return GeometryEvidence(False, f"only {counted(smallest, 'slice')}, too few to tell")
+    return GeometryEvidence(
+        True, f"{len(slices)} slices at even distances in {counted(len(stacks), 'stack')}"
+    )
+
+
+def _all(images: int) -> str:
+    return "the only image" if images == 1 else f"all {images} images"
 
 
 def _slice(fields: Mapping[str, Any]) -> Slice:

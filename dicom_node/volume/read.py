@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dicom_node.counted import counted
 from dicom_node.errors import GeometryError
 from dicom_node.geometry import Grid, Volume
 from dicom_node.headers import plain, read_header
@@ -115,7 +116,7 @@ def _stacks(paths: Sequence[Path], *, uneven: bool = False) -> tuple[list[list[P
     stacks = [without_copies(stack) for stack in stacks_of(placed, SPLIT_KEYWORDS, uneven=uneven)]
     main = [stack for stack in stacks if len(stack) > STRAY_SHARE * len(stacks[0])]
     left_out = len(planes) - sum(map(len, main))
-    return main, (f"{left_out} images that belong to no stack were left out",) if left_out else ()
+    return main, (f"left out: {counted(left_out, 'image')} outside every stack",) if left_out else ()
 
 
 def _volume(stack: Sequence[Plane], notes: tuple[str, ...], how: Reading = ALONE) -> Volume:

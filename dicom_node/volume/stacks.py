@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dicom_node.counted import counted
 from dicom_node.geometry import Grid
 
 SPACING_TOLERANCE = 0.1
@@ -151,7 +152,8 @@ def tilt_degrees(grid: Grid) -> float:
 def _why_uneven(gaps: NDArray[np.float64], spacing: float) -> str:
     whole = np.rint(gaps / spacing)
     if (np.abs(gaps - whole * spacing) <= 2 * SPACING_TOLERANCE * spacing).all() and whole.min() >= 1:
-        return f"{int(whole.sum()) - len(gaps)} slices are missing in {int((whole > 1).sum())} places"
+        absent, places = int(whole.sum()) - len(gaps), int((whole > 1).sum())
+        return f"{counted(absent, 'slice')} missing in {counted(places, 'place')}"
     return f"the distance between slices varies from {gaps.min():.2f} to {gaps.max():.2f} mm"
 
 

@@ -30,7 +30,7 @@ EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
     "ct_chest_cmb_crc": {
         "CT 3 lung (100 images)": (
             "kernel: lung", "body_part: chest", "plane: axial", "contrast: yes", "coverage_mm: 250",
-            "a whole stack: 100 slices at even distances", "✓ route chest runs", "✗ route head does not run",
+            "whole: 100 slices at even distances", "✓ route chest runs", "✗ route head does not run",
         ),
     },
     "ct_head_ge_tilt_varspacing": {
@@ -42,7 +42,7 @@ EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
         "CT 401 Exam Summary (3 images)": ("dose_report: yes", "secondary: yes", "derived: yes"),
     },
     "cxr": {
-        "CR 1 view: AP (1 image)": ("body_part: chest", "1 of 1 images state no position"),
+        "CR 1 view: AP (1 image)": ("body_part: chest", "its only image states no position"),
         "CR 1 (1 image)": ("derived: yes", "age: 64"),
         "": ("no DICOM image or object (1 .png)",),
     },
@@ -53,7 +53,7 @@ EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
         "CT 5 SmartScore - Gated 0.5 sec (5 images)": ("body_part: heart", "slice_mm: 2.5"),
         "MR 1 FAST LOCALIZER (1 image)": ("localizer: yes",),
         "MR 2 T/S/C RF FAST PILOT (3 images)": ("localizer: yes",),
-        "MR 700 ANGIO Projected from   C (7 images)": ("derived: yes", "no proof of a whole stack: 7 of 12"),
+        "MR 700 ANGIO Projected from   C (7 images)": ("derived: yes", "no proof that it is whole: 7 of 12"),
     },
     "enhanced_multiframe": {
         "MR 6 REST1 w SMS PF7-8 (1 image, 6 frames)": ("kind: bold", "body_part: head", "plane: axial"),
@@ -80,14 +80,14 @@ EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
         "MR 1 ax_asc_35sl (9 images)": ("kind: bold", "plane: axial"),
         "NM 1 (3 images)": ("body_part: whole_body", "secondary: yes"),
     },
-    "us": {"US 1 (1 image, 30 frames)": ("modality: US", "30 frames in 1 multi-frame objects")},
+    "us": {"US 1 (1 image, 30 frames)": ("modality: US", "30 frames in 1 multi-frame object")},
 }  # fmt: skip
 """What a person says of each folder: of some of its series, by title, words of their explanation."""
 WITHOUT_DICOM = {"LICENSES": "files are no DICOM", "labelled": "nrrd"}
 _LINE = re.compile(
     r"^(  series [0-9.]+|  series \S+"
     r"|  \w+: .+ \(.+\)( — too unsure for rules)?"
-    r"|  (a whole stack|no proof of a whole stack): .+"
+    r"|  (whole|no proof that it is whole): .+"
     r"|  [✓✗] route \w+ (runs|does not run)(: .+)?"
     r"|( {4,})[✓✗] .+)$"
 )

@@ -53,17 +53,17 @@ def test_a_site_teaches_what_headers_do_not_say() -> None:
 
 def test_an_explanation_reads_well() -> None:
     facts, answers = know(_facts(), (), CONFIG.understanding)
-    verdict = Verdict(True, "geometry", "released, and 170 slices at even distances in 1 stacks")
+    verdict = Verdict(True, "geometry", "released, and 170 slices at even distances in 1 stack")
     text = tell(facts, answers, verdict, match(facts, CONFIG.routes))
     assert text.splitlines()[:2] == ["MR 4 KOPF_3D_A (170 images)", "  series 1.2.3"]
     for line in (
         "  kind: t1w (conf.yaml says so: understanding[0])",
         '  body_part: head (95% sure: BodyPartExamined is BRAIN; SeriesDescription says "KOPF")',
-        "  complete by geometry: released, and 170 slices at even distances in 1 stacks",
+        "  complete by geometry: released, and 170 slices at even distances in 1 stack",
         "  ✗ route brain does not run",
-        "      ✓ kind is t1w (found: t1w)",
-        "        ✗ images is at least 300 (found: 170)",
-        "        ✗ age is 3 (found: nothing)",
+        "    ✓ kind is t1w (found: t1w)",
+        "      ✗ images is at least 300 (found: 170)",
+        "      ✗ age is 3 (found: nothing)",
         "  ✓ route all runs",
     ):
         assert line in text.splitlines(), text
@@ -71,8 +71,8 @@ def test_an_explanation_reads_well() -> None:
 
 def test_without_a_verdict_the_geometry_is_told() -> None:
     facts, answers = know(_facts(), ())
-    assert "a whole stack: 5 slices" in tell(facts, answers, None, (), (), GeometryEvidence(True, "5 slices"))
-    assert "no proof of a whole stack: a gap" in tell(
+    assert "whole: 5 slices" in tell(facts, answers, None, (), (), GeometryEvidence(True, "5 slices"))
+    assert "no proof that it is whole: a gap" in tell(
         facts, (), None, (), (), GeometryEvidence(False, "a gap")
     )
 

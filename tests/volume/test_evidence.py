@@ -36,7 +36,7 @@ def test_a_whole_stack_in_any_order() -> None:
     for order in (fields(), fields()[::-1], random.Random(1).sample(fields(), 20)):
         evidence = stack_evidence(order)
         assert evidence.whole
-        assert evidence.reason == "20 slices at even distances in 1 stacks"
+        assert evidence.reason == "20 slices at even distances in 1 stack"
 
 
 @given(missing=st.sets(st.integers(0, 18), min_size=1, max_size=6))

@@ -92,7 +92,7 @@ def test_ct_padding_becomes_air_and_water_never_does(tmp_path: Path) -> None:
 
 def test_a_missing_slice_is_found(tmp_path: Path) -> None:
     paths = write_series(ARRAY, GRID, tmp_path, "CT")
-    with pytest.raises(GeometryError, match="1 slices are missing in 1 places"):
+    with pytest.raises(GeometryError, match="1 slice missing in 1 place"):
         read_volume(paths[:3] + paths[4:])
 
 
@@ -110,7 +110,7 @@ def test_the_same_image_twice_counts_once(tmp_path: Path) -> None:
     copies = write_series(ARRAY, GRID, tmp_path / "b", "CT", uids)  # other SOP Instance UIDs
     volume = read_volume([*paths, paths[1], copies[2]])
     np.testing.assert_array_equal(volume.array, ARRAY)
-    assert volume.notes == ("1 images that belong to no stack were left out",)
+    assert volume.notes == ("left out: 1 image outside every stack",)
 
 
 def test_a_slice_acquired_again_is_left_out_and_said_so(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_slice_acquired_again_is_left_out_and_said_so(tmp_path: Path) -> None:
     again = write_series(ARRAY + 1, GRID, tmp_path / "b", "CT", later)
     volume = read_volume([again[2], *paths])
     np.testing.assert_array_equal(volume.array, ARRAY)
-    assert volume.notes == ("1 images that belong to no stack were left out",)
+    assert volume.notes == ("left out: 1 image outside every stack",)
 
 
 def test_uneven_distances_are_found(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_localizer_is_left_out_and_said_so(tmp_path: Path) -> None:
     edited(paths[:1], lambda _k, ds: ds.update({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}))
     volume = read_volume(paths)
     np.testing.assert_array_equal(volume.array, ARRAY[1:])
-    assert "1 images that belong to no stack were left out" in volume.notes
+    assert "left out: 1 image outside every stack" in volume.notes
     with pytest.raises(GeometryError, match="only localizers"):
         read_volume(paths[:1])
 
