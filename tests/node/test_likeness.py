@@ -26,7 +26,8 @@ from tests.adapters import hub
 from tests.node.conftest import WorkerAtWork
 
 pytest.importorskip("transformers")
-ROUTE = "alike"
+ROUTE = "all"
+"""Of the queue's conf.yaml."""
 
 
 @dataclass
