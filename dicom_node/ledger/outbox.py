@@ -48,7 +48,7 @@ class Outbox:
                 DeliveryRow.destination == destination,
                 DeliveryRow.not_before <= now,
             )
-            .order_by(DeliveryRow.id)
+            .order_by(DeliveryRow.not_before, DeliveryRow.id)
             .limit(limit)
         )
         with self._db.read() as conn:

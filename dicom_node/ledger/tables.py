@@ -253,6 +253,7 @@ class JobRow(Base):
     __table_args__ = (
         Index("ix_jobs_claim", "state", "not_before", "priority", "created_at"),
         Index("ix_jobs_created_at", "created_at"),
+        Index("ix_jobs_newest", "state", "created_at"),
     )
 
 
@@ -303,7 +304,10 @@ class DeliveryRow(Base):
     transaction_uid: Mapped[str | None] = mapped_column(UID)
     """Of the storage commitment that is awaited for it."""
 
-    __table_args__ = (Index("ix_deliveries_due", "state", "destination", "not_before"),)
+    __table_args__ = (
+        Index("ix_deliveries_due", "state", "destination", "not_before"),
+        Index("ix_deliveries_newest", "state", "id"),
+    )
 
 
 class MeasuredRow(Base):

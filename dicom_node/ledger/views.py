@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, true, union_all
+from sqlalchemy.orm import InstrumentedAttribute
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import verdict_of
@@ -21,7 +22,7 @@ from dicom_node.ledger.tables import (
     ResultRow,
     SeriesRow,
 )
-from dicom_node.records import AssociationOutcome, Choice, DeliveryState
+from dicom_node.records import AssociationOutcome, Choice
 
 
 class Views:
@@ -85,8 +86,8 @@ class Views:
         )
         return [row | {"verdict": verdict_of(row["verdict"])} for row in rows]
 
-    def recent_jobs(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest jobs."""
+    def recent_jobs(self, limit: int = 50, states: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The newest jobs in these states; None: in any."""
         return self._rows(
             select(
                 JobRow.id,
@@ -105,6 +106,7 @@ class Views:
                 JobRow.explanation,
                 JobRow.choices,
             )
+            .where(_among(JobRow.id, JobRow.state, JobRow.created_at, states, limit))
             .order_by(JobRow.created_at.desc())
             .limit(limit)
         )
@@ -120,10 +122,8 @@ class Views:
         )
         return [row | {"choices": [Choice(**one) for one in row["choices"] or ()]} for row in rows]
 
-    def deliveries(
-        self, states: Sequence[str] = tuple(DeliveryState), limit: int = 50
-    ) -> list[dict[str, Any]]:
-        """The newest deliveries in these states, with what each is."""
+    def deliveries(self, states: Sequence[str] | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest deliveries in these states, with what each is; None: in any."""
         return self._rows(
             select(
                 DeliveryRow.id,
@@ -140,7 +140,7 @@ class Views:
                 ResultRow.job_id,
             )
             .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
-            .where(DeliveryRow.state.in_(states))
+            .where(_among(DeliveryRow.id, DeliveryRow.state, DeliveryRow.id, states, limit))
             .order_by(DeliveryRow.id.desc())
             .limit(limit)
         )
@@ -182,3 +182,21 @@ class Views:
         """When anything last changed its state."""
         with self._db.read() as conn:
             return conn.execute(select(func.max(ChangeRow.at))).scalar()
+
+
+def _among(
+    key: InstrumentedAttribute[Any],
+    state: InstrumentedAttribute[str],
+    age: InstrumentedAttribute[Any],
+    states: Sequence[str] | None,
+    limit: int,
+) -> ColumnElement[bool]:
+    """A row is among the newest of each of these states; None: any row.
+
+    An index gives the newest of one state in their order; of several states at once, a database would sort
+    all that there ever were.
+    """
+    if states is None:
+        return true()
+    newest = (select(key).where(state == one).order_by(age.desc()).limit(limit) for one in states)
+    return key.in_(union_all(*(select(one.subquery()) for one in newest)))

@@ -20,7 +20,7 @@ LATELY = timedelta(hours=24)
 SHOWN = 25
 """Lines of each table."""
 LOOKED_AT = 500
-"""Newest jobs among which the failed ones are looked for."""
+"""Newest deliveries that are not there among which those that went wrong are looked for."""
 
 Told = Annotated[str, AfterValidator(without_names)]
 """A text for an administrator, cut where it holds a name after all."""
@@ -35,8 +35,8 @@ class StatusView(Protocol):
     def recent_series(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """The series that changed last."""
 
-    def recent_jobs(self, limit: int) -> Sequence[Mapping[str, Any]]:
-        """The newest jobs."""
+    def recent_jobs(self, limit: int, states: Sequence[str] | None = None) -> Sequence[Mapping[str, Any]]:
+        """The newest jobs in these states; None: in any."""
 
     def deliveries(self, states: Sequence[str], limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest deliveries in these states."""
@@ -154,7 +154,6 @@ class Status(BaseModel):
 
 def read_status(view: StatusView, checks: Callable[[], Iterable[Check]], now: datetime) -> Status:
     """The node's status at a time (aware, UTC)."""
-    jobs = [_job(row) for row in view.recent_jobs(LOOKED_AT)]
     unsettled = view.deliveries((DeliveryState.REFUSED, DeliveryState.OWED), LOOKED_AT)
     deliveries = [DeliveryLine.model_validate(row) for row in unsettled if row["error"]]
     status = Status(
@@ -164,8 +163,8 @@ def read_status(view: StatusView, checks: Callable[[], Iterable[Check]], now: da
         checks=list(checks()),
         counts={what: dict(states) for what, states in view.counts().items()},
         series=[_series(row) for row in view.recent_series(SHOWN)],
-        jobs=jobs[:SHOWN],
-        failed_jobs=[job for job in jobs if job.state == JobState.FAILED][:SHOWN],
+        jobs=[_job(row) for row in view.recent_jobs(SHOWN)],
+        failed_jobs=[_job(row) for row in view.recent_jobs(SHOWN, (JobState.FAILED,))],
         deliveries=deliveries[:SHOWN],
         refusals=[RefusalLine.model_validate(row) for row in view.refusals(SHOWN)],
     )
