@@ -125,15 +125,12 @@ def busy_in_a_row(studies: int, passes: int) -> float:
 
 
 def second_case(of: Site, shape: tuple[int, int, int]) -> Iterator[float]:
-    """Yields, for one job after the other, ms between its claim and its record less the network's own.
+    """Yields, for one series after the other, ms between its job's claim and record less the network's own.
 
     Its worker must be running, and have nothing else to do.
     """
-    series = of.add(shape)
-    number = 0
     while True:
-        number += 1
-        identity = of.queued.job(series, "narrow", route=f"second {number}")
+        identity = of.queued.job(of.add(shape), "narrow")
         of.wait()
         row = next(row for row in of.queued.ledger.views.recent_jobs() if row["id"] == identity)
         begin, end = of.intervals()[-1]

@@ -94,6 +94,7 @@ def serve(connection: Connection[object, object], config: Config, spool_root: Pa
     except (NodeError, OSError) as fault:  # a study will tell, if it meets the same
         log.warning("aide_not_warm", error=str(fault))
     line = Line(connection)
+    line.send("warm")
     aide = Aide(config, Spool(spool_root), line.empty)
     calls: dict[str, Callable[..., object]] = {
         method.__name__: method for method in (aide.prepare, aide.finish, aide.explain)

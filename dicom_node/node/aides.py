@@ -54,10 +54,16 @@ class AideProcess:
     """
 
     def __init__(self, config: Config, spool_root: Path) -> None:
-        """Starts the process; it is ready when it answers its first call."""
+        """Starts the process; a call waits until it is warm."""
         self._config = config
         self._spool_root = spool_root
         self._process, self._line = self._started()
+        self._warm = False
+
+    def wait_warm(self, seconds: float) -> None:
+        """Returns when the process is warm, or has ended, or this time is over."""
+        if not self._warm:
+            self._line.waits(seconds)
 
     def prepare(self, order: Order, limits: Limits) -> Mapping[str, Input]:
         """As `Aide.prepare`."""
@@ -91,9 +97,14 @@ class AideProcess:
         if not self._process.is_alive():
             self.stop()
             self._process, self._line = self._started()
+            self._warm = False
 
     def _call(self, limits: Limits, name: str, *arguments: object) -> object:
         try:
+            if not self._warm:
+                self._await(limits)
+                self._line.receive()  # it says so once
+                self._warm = True
             self._line.send((name, arguments))
             self._await(limits)
             went_well, given = cast(tuple[bool, object], self._line.receive())

@@ -44,7 +44,7 @@ HANDS = 1 + AHEAD + 1
 NICE = 10
 """Added to the niceness of a worker and its aides, so that reception never waits for them."""
 SETTLE_SECONDS = 30.0
-"""How long a process that must end waits for what its other jobs write."""
+"""How long a process that must end waits for what its other jobs write, and a new one for its aides."""
 
 
 class Worker:
@@ -74,6 +74,8 @@ class Worker:
         aides = [AideProcess(self._site.config, spool_folder(self._site.config)) for _ in range(HANDS)]
         self._recover(aides[0])
         self._warm()
+        for aide in aides:
+            aide.wait_warm(SETTLE_SECONDS)
         hands = [threading.Thread(target=self._carry_on, args=(aide,), daemon=True) for aide in aides]
         for hand in hands:
             hand.start()

@@ -158,19 +158,20 @@ def test_an_aide_that_is_killed_costs_its_job_a_try_and_the_warm_models_nothing(
 
 def test_a_stop_in_order_finishes_what_has_the_device_and_gives_back_what_waits(at_work: Start) -> None:
     worker = at_work(block={})
-    first, second = worker.series(), worker.series()
-    done, waits = (worker.queued.job(uid, "block") for uid in (first, second))
+    jobs = {uid: worker.queued.job(uid, "block") for uid in (worker.series(), worker.series())}
     worker.hold.touch()
     worker.start()
     worker.wait_for(
         lambda: len(worker.events("job_started")) == 2 and bool(worker.noted("begin")), "both are in hand"
     )
+    (first,) = worker.noted("begin")  # whichever was read first
+    second = next(uid for uid in jobs if uid != first)
     assert worker.process is not None
     worker.process.terminate()
     worker.hold.unlink()
     assert worker.stop() == 0
-    assert worker.jobs()[done]["state"] == "done"
-    assert worker.jobs()[waits]["state"] == "queued"
+    assert worker.jobs()[jobs[first]]["state"] == "done"
+    assert worker.jobs()[jobs[second]]["state"] == "queued"
     worker.start()
     worker.wait_done()
     assert worker.noted("begin") == [first, second]
