@@ -60,7 +60,8 @@ class Worker:
         }
         self._engine = Engine(self._pipelines, self._device, site.config.node.model_memory_mb)
         self._turns = Turns()
-        self._claiming = threading.Lock()
+        self._claiming = threading.Condition()
+        self._idle: list[AideProcess] = []
         self._stop = threading.Event()
         self._records = Records(site, self._name, self._stop)
 
@@ -125,24 +126,39 @@ class Worker:
 
     def _carry_on(self, aide: AideProcess) -> None:
         """A hand's life: one job after the other."""
-        while (job := self._claimed()) is not None:
+        while (job := self._claimed(aide)) is not None:
             try:
                 self._carry(job, aide)
             finally:
                 self._turns.leave(job)
 
-    def _claimed(self) -> Job | None:
-        """Waits for a job; None at the end. One hand waits for all, so that none is ahead without need."""
+    def _claimed(self, aide: AideProcess) -> Job | None:
+        """Waits for a job; None at the end.
+
+        One hand waits for all, so that none is ahead without need: the one that had a job last, since the
+        memory of its aide is at hand.
+        """
         with self._claiming:
-            while not self._stop.is_set():
-                more, above = self._turns.bar()
-                try:
-                    if more and (job := self._claim(above)) is not None:
-                        self._turns.enter(job)
+            self._idle.append(aide)
+            try:
+                while not self._stop.is_set():
+                    if self._idle[-1] is aide and (job := self._next()) is not None:
                         return job
-                except Transient as fault:
-                    log.warning("worker_waits", error=str(fault))
-                self._stop.wait(POLL_SECONDS)
+                    self._claiming.wait(POLL_SECONDS)
+            finally:
+                self._idle.remove(aide)
+                self._claiming.notify_all()
+        return None
+
+    def _next(self) -> Job | None:
+        """The next job, if one may come in."""
+        more, above = self._turns.bar()
+        try:
+            if more and (job := self._claim(above)) is not None:
+                self._turns.enter(job)
+                return job
+        except Transient as fault:
+            log.warning("worker_waits", error=str(fault))
         return None
 
     def _claim(self, above: int | None) -> Job | None:
