@@ -43,13 +43,20 @@ class ZeroShot(HubPipeline):
             raise ModelUnavailable(f"the model {name!r} gives images and texts no common embedding")
 
     def run(self, case: Case) -> Iterable[Finding]:
-        """Yields a Classification for each finding that the site wrote prompts for."""
+        """Yields a Classification for each finding that the site wrote prompts for.
+
+        The model sees every picture once, with the words of all findings.
+        """
         pictures = [each.picture for each in self._key_slices(case)]
-        for label, prompts in self.options.prompts.items():
-            texts = [*prompts.present, *prompts.absent]
-            likeness = self._likeness(pictures, texts)
-            split = len(prompts.present)
-            probability = present_probability(likeness[:, :split], likeness[:, split:], prompts.temperature)
+        wanted = self.options.prompts
+        words = [text for prompts in wanted.values() for text in (*prompts.present, *prompts.absent)]
+        likeness, first = self._likeness(pictures, words), 0
+        for label, prompts in wanted.items():
+            split = first + len(prompts.present)
+            last = split + len(prompts.absent)
+            present, absent = likeness[:, first:split], likeness[:, split:last]
+            first = last
+            probability = present_probability(present, absent, prompts.temperature)
             value = PRESENT if probability >= prompts.threshold else ABSENT
             concept = prompts.concept(label)
             yield Classification(concept, value, probability, support=f"prompt: {prompts.present[0]}")

@@ -116,6 +116,21 @@ def test_zero_shot_compares_the_sites_words(tmp_path: Path, case: Case) -> None:
     assert present_probability(np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32), 1.0) == 0.5
 
 
+def test_zero_shot_judges_each_finding_by_its_own_words_alone(tmp_path: Path, case: Case) -> None:
+    folder = str(hub.clip(tmp_path / "clip"))
+    prompts = {
+        "nodule": {"present": ["a nodule", "a round spot"], "absent": ["no nodule"], "code": NODULE},
+        "pneumonia": {"present": ["an infiltrate"], "absent": ["clear lungs", "no disease"]},
+    }
+    together = probabilities(run(ZeroShot, case, model=folder, prompts=prompts, slices=2))
+    for label, words in prompts.items():
+        alone = probabilities(run(ZeroShot, case, model=folder, prompts={label: words}, slices=2))
+        assert len(alone) == 1
+        for name, probability in alone.items():
+            assert together[name] == pytest.approx(probability, abs=1e-6)
+    assert len(together) == 2
+
+
 def test_boxes_lie_on_their_slices_and_labels_without_one_are_absent(tmp_path: Path, case: Case) -> None:
     folder = str(hub.detector(tmp_path / "yolos"))
     site = {"nodule": {"threshold": 0.0}, "fracture": {"threshold": 1.0}}
