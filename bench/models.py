@@ -16,6 +16,7 @@ import numpy as np
 from bench.architectures import precision_cases
 from bench.harness import OURS, Case, Subject, main
 from bench.network import Network, NetworkOptions
+from bench.small import small_cases
 from bench.working import busy_in_a_row, busy_in_worker, second_case, site, worker
 from dicom_node.config import Config
 from dicom_node.encode import PROFILES, Taker
@@ -122,6 +123,7 @@ def cases(quick: bool) -> Iterator[Case]:
         write_series(array, axial_grid(shape, (2.0, 1.0, 1.0)), folder, "CT")
         yield from warm_cases(folder)
     yield from working_cases(quick)
+    yield from small_cases(quick)
     yield from precision_cases(quick)
 
 

@@ -24,12 +24,12 @@ def box_of(array: NDArray[np.generic]) -> Box | None:
 
 
 def label_boxes(labels: NDArray[np.generic], count: int) -> tuple[Box | None, ...]:
-    """The smallest box around each label from 1 to `count` in a (k, j, i) array; None where there is none."""
+    """The smallest box around each label in a (k, j, i) array of 0 to `count`; None where there is none."""
     from scipy import ndimage
 
     whole = box_of(labels)
-    if whole is None:
-        return (None,) * count
+    if whole is None or count == 1:
+        return (whole,) * count
     found: list[Box | None] = ndimage.find_objects(labels[whole], count)
     return tuple(box and within(whole, box) for box in found)
 

@@ -83,6 +83,11 @@ class Segmentation:
             return label_boxes(self.array, len(self.segments))
         return tuple(box_of(self.mask(number)) for number in range(1, len(self.segments) + 1))
 
+    @cached_property
+    def filled(self) -> bool:
+        """Whether anything was found at all, be it a fraction below one half."""
+        return any(self.boxes) or bool(self.array.dtype.kind == "f" and self.array.any())
+
 
 def _bools(layer: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(layer >= 0.5) if layer.dtype.kind == "f" else np.asarray(layer, dtype=bool)

@@ -36,6 +36,9 @@ def test_boxes_are_the_smallest_around_each_label(labels: NDArray[np.generic]) -
     found = Segmentation(labels, SEGMENTS)
     assert found.boxes == tuple(by_places(labels == number) for number in (1, 2, 3))
     assert around(found.boxes) == box_of(labels) == by_places(labels != 0)
+    one = Segmentation((labels == 1).astype(labels.dtype), SEGMENTS[:1])
+    assert one.boxes == found.boxes[:1]
+    assert one.filled == bool((labels == 1).any())
 
 
 @pytest.mark.parametrize("kind", [np.bool_, np.float32])

@@ -224,7 +224,8 @@ def _acquisition(source: Dataset) -> list[Dataset]:
 
 def set_lossy(ds: Dataset, sources: Iterable[Dataset]) -> None:
     """Says whether any source image was compressed with loss, by how much and how (PS3.3 C.7.6.1.1.5)."""
-    lossy = next((one for one in sources if str(one.get("LossyImageCompression") or "") == "01"), None)
+    stating = (one for one in sources if "LossyImageCompression" in one)
+    lossy = next((one for one in stating if str(one.LossyImageCompression or "") == "01"), None)
     ds.LossyImageCompression = "01" if lossy is not None else "00"
     if lossy is not None:
         ds.LossyImageCompressionRatio = lossy.get("LossyImageCompressionRatio") or "1"

@@ -90,6 +90,14 @@ def instances(context: EncodeContext) -> Mapping[str, Dataset]:
     return {str(ds.SOPInstanceUID): ds for headers in context.sources.values() for ds in headers}
 
 
+@once
+def source_series(context: EncodeContext) -> tuple[frozenset[str], frozenset[object]]:
+    """Series Instance UIDs and Series Numbers of the sources."""
+    headers = instances(context).values()
+    numbers = frozenset(header.get("SeriesNumber") for header in headers)
+    return frozenset(str(header.SeriesInstanceUID) for header in headers), numbers
+
+
 @dataclass(frozen=True)
 class EncodedObject:
     """One result object.

@@ -154,7 +154,7 @@ class _Maker:
         """A mask without a voxel makes no object: an image has at least one frame."""
         masks = [finding for finding in self._findings if isinstance(finding, Segmentation)]
         make = _OF_MASKS[form]
-        return [make(mask, self._context, at) for at, mask in enumerate(masks) if mask.array.any()]
+        return [make(mask, self._context, at) for at, mask in enumerate(masks) if mask.filled]
 
     def _maps(self, _form: str) -> list[EncodedObject]:
         heats = [finding for finding in self._findings if isinstance(finding, Heatmap)]

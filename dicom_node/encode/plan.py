@@ -122,7 +122,7 @@ def plan(findings: Sequence[Finding], taker: Taker) -> tuple[Choice, ...]:
     """
     if _nothing_to_send(findings):
         return ()
-    masks = [one for one in findings if isinstance(one, Segmentation) and one.array.any()]
+    masks = [one for one in findings if isinstance(one, Segmentation) and one.filled]
     found = {"mask"} if masks else set()
     if any(isinstance(one, Heatmap) for one in findings):
         found.add("heat")

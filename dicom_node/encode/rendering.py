@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dicom_node.encode.compression import compressed
-from dicom_node.encode.context import EncodeContext, EncodedFile, EncodedObject, instances
+from dicom_node.encode.context import EncodeContext, EncodedFile, EncodedObject, source_series
 from dicom_node.encode.dispatch import encode_each, encode_no_result_each
 from dicom_node.encode.embedding import embedding_files
 from dicom_node.encode.groups import image_library
@@ -30,7 +30,7 @@ class Rendered:
 
 def get_ahead(context: EncodeContext) -> None:
     """Makes what results need of their sources alone, so that it is there once something is found."""
-    instances(context)
+    source_series(context)
     listed_sources(context)
     image_library(context)
     for role in context.volumes:

@@ -13,7 +13,7 @@ from dicom_node.encode.context import (
     EncodedObject,
     instances,
     is_own_result,
-    once,
+    source_series,
 )
 
 _SAME = (
@@ -49,7 +49,7 @@ def identity_faults(ds: Dataset, context: EncodeContext) -> Iterator[str]:
     for keyword in _SAME:
         if str(ds.get(keyword) or "") != str(source.get(keyword) or ""):
             yield f"{keyword} differs from the source's"
-    uids, numbers = _source_series(context)
+    uids, numbers = source_series(context)
     if str(ds.get("SeriesInstanceUID")) in uids:
         yield "SeriesInstanceUID is that of a source series"
     if ds.get("SeriesNumber") in numbers:
@@ -60,14 +60,6 @@ def identity_faults(ds: Dataset, context: EncodeContext) -> Iterator[str]:
     if "FrameOfReferenceUID" in ds and str(ds.FrameOfReferenceUID) not in frames:
         yield "FrameOfReferenceUID is none of the source's"
     yield from _maker_faults(ds, context)
-
-
-@once
-def _source_series(context: EncodeContext) -> tuple[frozenset[str], frozenset[object]]:
-    """Series Instance UIDs and Series Numbers of the sources."""
-    headers = instances(context).values()
-    numbers = frozenset(header.get("SeriesNumber") for header in headers)
-    return frozenset(str(header.SeriesInstanceUID) for header in headers), numbers
 
 
 def _maker_faults(ds: Dataset, context: EncodeContext) -> Iterator[str]:

@@ -1,0 +1,79 @@
+"""Many small jobs, such as radiographs: how many a worker carries, and what several at once would gain."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.harness import OURS, Case, Subject, Unavailable
+from bench.queued import Queued
+from bench.working import Site, worker
+from dicom_node.pipeline import PRESENT, Classification, Finding, Pipeline, concept_for
+from dicom_node.pipeline import Case as Given
+
+SIDE = 2048
+AT_ONCE = 8
+
+
+class Looked(Pipeline):
+    """Says one thing of every image, at no cost."""
+
+    name, version, title = "looked", "1", "Looked at"
+
+    def run(self, case: Given) -> Iterable[Finding]:
+        """Yields one classification."""
+        yield Classification(concept_for("pneumothorax")[0], PRESENT, case.volume.grid.shape[0] / 2)
+
+
+def jobs_a_second(jobs: int, side: int) -> float:
+    """Jobs on one image each that a worker carries, from the first one's end on."""
+    draw = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Site(
+            Queued(Path(folder) / "site", {"looked": {"use": "bench.small:Looked"}}), Path(folder) / "notes"
+        )
+        for _ in range(jobs + 1):
+            series = made.queued.series(draw.integers(0, 900, (1, side, side)).astype(np.int16))
+            made.queued.job(series, "looked")
+        with worker(made):
+            made.wait()
+        ends = sorted(row["finished_at"] for row in made.queued.ledger.views.recent_jobs(jobs + 1))
+        made.queued.ledger.close()
+    return jobs / float((ends[-1] - ends[0]).total_seconds())
+
+
+def milliseconds_a_picture(at_once: int) -> float:
+    """What a ViT-B/16 of random weights takes for one of `at_once` pictures of 224 x 224, on the CPU."""
+    try:
+        import torch
+        from transformers import ViTConfig, ViTModel
+    except ImportError as missing:
+        raise Unavailable(f"{missing.name} is not installed") from None
+    network: Any = ViTModel(ViTConfig())
+    network.eval()
+    pictures = torch.zeros(at_once, 3, 224, 224)
+    with torch.no_grad():
+        network(pixel_values=pictures)
+        started = time.perf_counter()
+        network(pixel_values=pictures)
+    return 1000 * (time.perf_counter() - started) / at_once
+
+
+def small_cases(quick: bool) -> Iterator[Case]:
+    """A queue of single images, and a network on pictures one by one and together."""
+    jobs, side = (4, 256) if quick else (60, SIDE)
+    carried: dict[str, Subject] = {OURS: partial(jobs_a_second, jobs, side)}
+    yield Case(
+        f"a worker on a queue of {jobs} images of {side} x {side}, no network", "jobs/s", carried, "more"
+    )
+    network: dict[str, Subject] = {
+        "one at a time": partial(milliseconds_a_picture, 1),
+        f"{AT_ONCE} at once": partial(milliseconds_a_picture, AT_ONCE),
+    }
+    yield Case("ViT-B/16 on the CPU, a picture", "ms", network, "less")
