@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 EXTRAS := brain,models,llm,onnx,postgres,test,dev
 # Passed to pip when it installs PyTorch: how to choose the CPU build stands in README.md.
 TORCH_ARGS ?=
-# What the tests run against: senders, a PACS, validators, a database.
-PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql nginx-light chromium dcm2niix
+# What the tests run against: senders, a PACS, validators, a database; and what compiles a clock that can be set.
+PEERS := dcmtk orthanc orthanc-dicomweb libpixelmed-java default-jre-headless postgresql nginx-light chromium dcm2niix gcc libc6-dev
 
 PIP := $(BIN)/pip --disable-pip-version-check
 STAMP := $(VENV)/.set-up

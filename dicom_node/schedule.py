@@ -37,6 +37,11 @@ class Ticker:
         trigger = IntervalTrigger(seconds=seconds)
         self._scheduler.add_job(tick, trigger, id=name, next_run_time=datetime.now(UTC))
 
+    def again(self) -> None:
+        """Calls every function now: its next call stood at a moment by a clock that was set since."""
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=datetime.now(UTC))
+
     def start(self) -> None:
         """Begins ticking."""
         self._scheduler.start()

@@ -46,13 +46,15 @@ class _Waiting:
         self._listening_since = evidence.listening_since
 
     def since(self, moment: datetime) -> float:
-        """Seconds since a moment, or since this node has listened again.
+        """Seconds since a moment, or since this node has listened again, by a clock that was not set since.
 
-        A moment in the future was noted before the clock was set back: within the ceiling it counts as
-        now, so that waiting ends once the clock has caught up; beyond, as long past, so that it ends at all.
+        A moment in the future was noted before the clock was set back. Where it is not known when that was,
+        it counts as now within the ceiling, so that waiting ends once the clock has caught up; and beyond, as
+        long past, so that it ends at all.
         """
-        if self._listening_since is not None and moment < self._listening_since <= self._now:
-            moment = self._listening_since
+        since = self._listening_since
+        if since is not None and since <= self._now and not since <= moment <= self._now:
+            moment = since
         seconds = (self._now - moment).total_seconds()
         if seconds >= 0:
             return seconds

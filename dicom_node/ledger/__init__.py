@@ -12,6 +12,7 @@ from dicom_node.ledger.queueing import NewJob
 from dicom_node.ledger.retention import Expired, Retention
 from dicom_node.ledger.superseding import Replaced, Superseding
 from dicom_node.ledger.views import Views
+from dicom_node.ledger.waits import Waits
 from dicom_node.ledger.withdrawing import NoMore
 from dicom_node.ledger.work import Work
 
@@ -26,6 +27,7 @@ class Ledger:
         self.holdings = Holdings(self.database)
         self.work = Work(self.database)
         self.outbox = Outbox(self.database)
+        self.waits = Waits(self.database)
         self.promised = Promised(self.database)
         self.retention = Retention(self.database)
         self.superseding = Superseding(self.database)

@@ -14,6 +14,7 @@ import structlog
 
 from dicom_node.errors import Permanent, Transient
 from dicom_node.node.abandoning import abandon
+from dicom_node.node.clock import Clock
 from dicom_node.node.completing import sweep
 from dicom_node.node.counting import Sources
 from dicom_node.node.delivering import deliver_due
@@ -41,7 +42,7 @@ REJECT_SECONDS = 5.0
 def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> None:
     """Runs until `stop` is set. Raises Permanent where another coordinator runs on the same folder."""
     folder = run_folder(site.config)
-    since, sources = datetime.now(UTC), Sources(site)
+    clock, sources = Clock(), Sources(site)
     with _alone(folder / "coordinator.lock"):
         _recover(site, folder / "stopped-in-order")
         ticker = _ticker(site, sources)
@@ -51,7 +52,7 @@ def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> Non
         ready.set()
         try:
             while not stop.is_set():
-                site.spool.wait(_round(site, sources, since))
+                site.spool.wait(_round(site, sources, clock, ticker))
         finally:
             ticker.stop()
             page.join()
@@ -59,14 +60,15 @@ def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> Non
         (folder / "stopped-in-order").touch()
 
 
-def _round(site: Site, sources: Sources, since: datetime) -> float:
+def _round(site: Site, sources: Sources, clock: Clock, ticker: Ticker) -> float:
     """What arrived, and what that completes; gives the seconds until the next look.
 
     A database that is away is tried again in the next round.
     """
     try:
         read_journals(site)
-        sweep(site, sources, since)
+        _mind(site, clock, ticker)
+        sweep(site, sources, clock.since)
         due = site.ledger.holdings.next_due()
         if due is not None:
             return min(LOOK_SECONDS, max(0.0, (due - datetime.now(UTC)).total_seconds()))
@@ -75,6 +77,15 @@ def _round(site: Site, sources: Sources, since: datetime) -> float:
     except Exception:
         log.exception("coordinator_round_failed")
     return LOOK_SECONDS
+
+
+def _mind(site: Site, clock: Clock, ticker: Ticker) -> None:
+    """Where the wall clock was set, nothing waits for its old moments, and silences before don't count."""
+    if seconds := clock.was_set():
+        site.ledger.waits.end(datetime.now(UTC))
+        ticker.again()
+        clock.follow()
+        log.warning("clock_was_set", seconds=round(seconds, 1))
 
 
 def _recover(site: Site, mark: Path) -> None:

@@ -68,7 +68,7 @@ def ask(site: Site, name: str) -> None:
     destination = site.config.destinations[name]
     last = noted(site.config, name)
     now = datetime.now(UTC)
-    if last is not None and now - last.at < (FRESH if last.fault is None else AGAIN):
+    if last is not None and timedelta() <= now - last.at < (FRESH if last.fault is None else AGAIN):
         return
     answer = answer_of(destination, site.config.node.ae_title, last)
     if last is None or (answer.forms, answer.fault) != (last.forms, last.fault):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -74,13 +75,13 @@ class Records:
 
     def _progress(self, job: Job) -> Callable[[float], None]:
         """What a pipeline calls with 0..1; raises Cancelled where the job is no longer this worker's."""
-        last = _now() - timedelta(seconds=PROGRESS_SECONDS)
+        last = -PROGRESS_SECONDS
 
         def note(fraction: float) -> None:
             nonlocal last
-            if (_now() - last).total_seconds() < PROGRESS_SECONDS:
+            if time.monotonic() - last < PROGRESS_SECONDS:
                 return
-            last = _now()
+            last = time.monotonic()
             if not self._site.ledger.work.progress(job.id, self._worker, fraction):
                 raise Cancelled("the job was taken back while it ran")
 

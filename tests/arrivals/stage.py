@@ -18,6 +18,7 @@ from pynetdicom.association import Association
 from dicom_node.ledger import Ledger
 from dicom_node.records import JobState, SeriesState
 from tests.arrivals import senders
+from tests.arrivals.clock import FakeClock
 from tests.arrivals.images import KINDS
 from tests.arrivals.table import Row, Step, images
 from tests.journey.node import AE_TITLE, RunningNode
@@ -39,6 +40,7 @@ class World:
         source: a PACS that can be asked for counts, and forwards.
         notes: what the pipeline noted of its runs.
         gate: where the scenarios of a group wait for one another, and the node is disturbed once.
+        clock: the node's wall clock, where it can be set.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class World:
     source: Orthanc
     pacs: Storescp
     notes: Path
+    clock: FakeClock | None = None
     gate: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
     _seen: tuple[float, list[dict[str, Any]], list[dict[str, Any]]] = (0.0, [], [])
     _looks: threading.Lock = field(default_factory=threading.Lock)
@@ -264,7 +267,7 @@ class Stage:
     def _restart(self, _step: Step) -> None:
         self._world.gate.wait(PATIENCE * 2)
 
-    _kill = _restart
+    _kill = _set = _restart
 
     def _returned(self) -> list[Path]:
         """Results of this study that have come to the PACS."""
@@ -287,6 +290,7 @@ class Stage:
         _series, jobs = self._world.look()
         ours = set(self._uids.values())
         found = [job for job in reversed(jobs) if job["series_instance_uid"] in ours]
+        found.sort(key=lambda job: job["revision"])  # a clock that is set back makes later ones look older
         return [job for job in found if states is None or job["state"] in states]
 
     def _complete(self) -> bool:
@@ -318,9 +322,13 @@ class Stage:
 
 
 def disturb(world: World, how: str) -> None:
-    """Restarts or kills the node, or one of its processes, and waits until it answers again."""
-    action, what = how.split()
+    """Restarts or kills the node or one of its processes, and waits for its answer; or sets its clock."""
     node = world.node
+    if how.startswith("set clock"):
+        assert world.clock is not None
+        world.clock.put(3600 if how.endswith("forward") else -3600)
+        return
+    action, what = how.split()
     if what != "node":
         node.kill_role(what)
         time.sleep(1.0)

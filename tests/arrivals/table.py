@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "arrivals.md"
-DISTURBANCES = re.compile(r"\b(?:restart|kill) (?:node|receiver|coordinator|worker)\b")
+DISTURBANCES = re.compile(
+    r"\b(?:(?:restart|kill) (?:node|receiver|coordinator|worker)|set clock (?:back|forward))\b"
+)
 _RANGE = re.compile(r"(?:(?P<series>[a-z])/)?(?P<first>\d+)(?:-(?P<last>\d+))?$")
 OPTIONS = ("as", "by", "on", "and")
 

@@ -39,6 +39,11 @@ CASES: list[tuple[str, Evidence, list[tuple[float, str]]]] = [
         evidence(association(), geometry=UNSURE, listening_since=at(300)),
         [(24, "waiting"), (26, "quiet")],
     ),
+    (
+        "after the clock was set back, what was noted before it counts from then on",
+        evidence(association(), geometry=UNSURE, listening_since=at(-3600)),
+        [(-3599, "waiting"), (-3586, "waiting"), (-3585, "quiet")],
+    ),
     ("so does a completed procedure step", evidence(open_association(), performed=True), [(10, "mpps")]),
     (
         "the source counts as many, and nothing is open",

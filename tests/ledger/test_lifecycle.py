@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import select
 
-from dicom_node.ledger import Ledger
+from dicom_node.ledger import Ledger, NoMore
 from dicom_node.ledger.tables import ChangeRow, DeliveryRow, JobRow, ResultRow, SeriesRow
 from dicom_node.ledger.transitions import TRANSITIONS
 from dicom_node.records import DeliveryOutcome, Job, JobState, Result
@@ -62,7 +62,9 @@ class Lifecycle(RuleBasedStateMachine):
         held = self.ledger.holdings.held(series)
         if held is not None:
             jobs = [new_job(f"route {n}", series=series, shadow=shadow) for n in range(routes)]
-            self.ledger.work.complete(series, held.revision, COMPLETE, jobs, self.tick())
+            silent = [NoMore(f"route {n}", (series,), "too many", {}) for n in range(routes, 2)]
+            now = self.tick()
+            self.ledger.work.complete(series, held.revision, COMPLETE, jobs, now, no_more=silent)
 
     @rule()
     def a_worker_claims(self) -> None:
@@ -84,10 +86,18 @@ class Lifecycle(RuleBasedStateMachine):
         result = Result(uid, "1.2.840", f"{uid}.1", "sr", f"results/{uid}.dcm", "", DESTINATIONS)
         self.ledger.work.finish(job, end, None, [result], self.tick())
 
+    @rule(routes=st.sampled_from((("route 0",), ("route 0", "route 1"))))
+    def a_route_is_deleted(self, routes: tuple[str, ...]) -> None:
+        self.ledger.work.abandon(routes, ["lung"], self.tick())
+
+    @rule()
+    def the_clock_is_set(self) -> None:
+        self.ledger.waits.end(self.tick())
+
     @rule()
     def a_failed_job_is_tried_again(self) -> None:
         for row in self.ledger.views.recent_jobs():
-            if row["state"] == JobState.FAILED:
+            if row["state"] in (JobState.FAILED, JobState.DROPPED):
                 self.ledger.work.retry(row["id"], self.tick())
 
     @rule(

@@ -1,0 +1,34 @@
+"""The wall clock, watched: what waits for a moment must not wait for hours, or not at all, when it is set."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+SET_SECONDS = 1.0
+"""What the wall clock goes apart from the one that counts seconds, from which on it was set."""
+
+
+class Clock:
+    """Tells when the wall clock was set, by the clock that only goes forward.
+
+    Attributes:
+        since: the moment, by the wall clock as it is now, from which on its times mean something.
+    """
+
+    def __init__(self) -> None:
+        self.follow()
+
+    def follow(self) -> None:
+        """Takes the wall clock as it is."""
+        self._offset = _offset()
+        self.since = datetime.now(UTC)
+
+    def was_set(self) -> float:
+        """By how many seconds it was put forward (negative: back) since it was followed; 0: it was not."""
+        seconds = _offset() - self._offset
+        return seconds if abs(seconds) > SET_SECONDS else 0.0
+
+
+def _offset() -> float:
+    return time.time() - time.monotonic()
