@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from xxhash import xxh3_128
 
+from dicom_node.errors import OutOfResources
 from dicom_node.records import Instance
 from dicom_node.spool import layout
 from dicom_node.spool.durable import storing, write_all
@@ -133,7 +134,7 @@ class Incoming:
         try:
             with storing():
                 write_all(self._fd, data)
-        except BaseException:
+        except OutOfResources:
             self.abandon()
             raise
         self._hash.update(data)
