@@ -31,7 +31,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.jit.trace(made, example).save(folder / "lumps.ts")
     torch.export.save(torch.export.export(made, (example,)), folder / "lumps.pt2")
     write_onnx(made, folder / "lumps.onnx")
-    mean = torch.nn.Sequential(torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten(), torch.nn.Linear(1, 2))
+    weighs = torch.nn.Linear(1, 2)
+    with torch.no_grad():
+        weighs.weight.copy_(torch.tensor([[8.0], [-8.0]]))
+    mean = torch.nn.Sequential(torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten(), weighs)
     torch.jit.trace(mean.eval(), example).save(folder / "classes.ts")
     return folder
 

@@ -67,7 +67,7 @@ def test_a_result_is_taken_back_where_its_route_asks_for_it_no_more(tmp_path: Pa
             node.start()
             node.wait_done(2)
         arguments = ["status", "--config", str(node.config_path)]
-        status = CliRunner().invoke(app, arguments, env={"COLUMNS": "500"}).output
+        status = CliRunner().invoke(app, arguments, env={"COLUMNS": "2000"}).output
         now = {name: held(one, study, tmp_path / f"{name}-now") for name, one in archives.items()}
 
     assert (told["state"], told["reason"], told["revision"]) == (JobState.NOT_APPLICABLE, WHY, 2)

@@ -147,7 +147,7 @@ def test_it_does_not_wait_for_ever_for_the_one_in_hand(tmp_path: Path) -> None:
 
 
 def test_a_slow_sender_is_cut_off_and_others_are_served_meanwhile(tmp_path: Path) -> None:
-    with receiver(tmp_path, network_timeout=1) as scp, Sender(scp.port) as slow:
+    with receiver(tmp_path, network_timeout=1, artim_timeout=3) as scp, Sender(scp.port) as slow:
         slow.associate()
         slow.send(p_data(3, 3, store_rq("1.2.6")))
         request = p_data(3, 2, data_set("1.2.6"))
