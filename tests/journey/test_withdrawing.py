@@ -8,9 +8,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom import Dataset
-from typer.testing import CliRunner
 
-from dicom_node.cli.app import app
 from dicom_node.phantom import write_chest
 from dicom_node.records import JobState
 from tests.encode.test_valid import OLDER_THAN_LABEL_MAPS
@@ -66,12 +64,9 @@ def test_a_result_is_taken_back_where_its_route_asks_for_it_no_more(tmp_path: Pa
             node.stop()
             node.start()
             node.wait_done(2)
-        arguments = ["status", "--config", str(node.config_path)]
-        status = CliRunner().invoke(app, arguments, env={"COLUMNS": "2000"}).output
         now = {name: held(one, study, tmp_path / f"{name}-now") for name, one in archives.items()}
 
     assert (told["state"], told["reason"], told["revision"]) == (JobState.NOT_APPLICABLE, WHY, 2)
-    assert WHY in status
     notice, expected = {}, {"noted": ["KO", "OT", "SR"], "plain": ["OT", "SR"]}
     for name in archives:
         old = {str(ds.SOPInstanceUID) for ds in first[name]}
