@@ -22,12 +22,22 @@ class Clock:
     def follow(self) -> None:
         """Takes the wall clock as it is."""
         self._offset = _offset()
-        self.since = datetime.now(UTC)
+        self.since = self.now()
+
+    def now(self) -> datetime:
+        """The wall clock as it was followed, aware: what is judged by it can't be set between two looks."""
+        return datetime.fromtimestamp(time.monotonic() + self._offset, UTC)
 
     def was_set(self) -> float:
-        """By how many seconds it was put forward (negative: back) since it was followed; 0: it was not."""
+        """By how many seconds it was put forward (negative: back) since it was followed; 0: it was not.
+
+        Less than SET_SECONDS is followed at once, and means nothing.
+        """
         seconds = _offset() - self._offset
-        return seconds if abs(seconds) > SET_SECONDS else 0.0
+        if abs(seconds) > SET_SECONDS:
+            return seconds
+        self._offset += seconds
+        return 0.0
 
 
 def _offset() -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from dicom_node.complete import judge
 from dicom_node.config import Config
 from dicom_node.errors import Transient
 from dicom_node.ledger import Held, NewJob, NoMore
+from dicom_node.node.clock import Clock
 from dicom_node.node.counting import Sources
 from dicom_node.node.site import Site
 from dicom_node.records import Evidence, SeriesFacts, Verdict
@@ -35,36 +36,36 @@ NO_MORE = "the earlier result of route {route} no longer counts: images came aft
 """What a study is told of a result that its route asks for no more."""
 
 
-def sweep(site: Site, sources: Sources, since: datetime) -> None:
+def sweep(site: Site, sources: Sources, clock: Clock) -> None:
     """Judges every arriving series, and every waiting study, that is due.
 
     Args:
         site: whose series.
         sources: who is asked for counts.
-        since: when this life of the node began.
+        clock: as it was when the journals had been read; set in between, it must not make a silence long.
     """
-    for series_instance_uid in site.ledger.holdings.due(datetime.now(UTC)):
+    for series_instance_uid in site.ledger.holdings.due(clock.now()):
         try:
-            _look_at(site, series_instance_uid, sources, since)
+            _look_at(site, series_instance_uid, sources, clock)
         except Transient:
             raise
         except Exception as fault:  # one series' fault must not keep the others waiting
             log.exception("series_not_judged", series_instance_uid=series_instance_uid)
             reason = f"the node failed to judge it: {type(fault).__name__}"
-            again = datetime.now(UTC) + AFTER_A_FAULT
+            again = clock.now() + AFTER_A_FAULT
             waiting = Verdict(complete=False, evidence="waiting", reason=reason, look_again_at=again)
             site.ledger.holdings.wait_until(series_instance_uid, waiting)
-    for study_instance_uid in site.ledger.work.waiting(datetime.now(UTC)):
-        look_at_study(site, study_instance_uid, datetime.now(UTC))
+    for study_instance_uid in site.ledger.work.waiting(clock.now()):
+        look_at_study(site, study_instance_uid, clock.now())
 
 
-def _look_at(site: Site, series_instance_uid: str, sources: Sources, since: datetime) -> None:
+def _look_at(site: Site, series_instance_uid: str, sources: Sources, clock: Clock) -> None:
     """Judges one series."""
     held = site.ledger.holdings.held(series_instance_uid)
     if held is None:
         return
-    now = datetime.now(UTC)
-    verdict = judge(evidence(held, sources, since), site.config.complete, now)
+    now = clock.now()
+    verdict = judge(evidence(held, sources, clock.since), site.config.complete, now)
     if verdict.complete:
         complete(site, held, verdict, now)
     else:

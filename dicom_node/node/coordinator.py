@@ -68,10 +68,10 @@ def _round(site: Site, sources: Sources, clock: Clock, ticker: Ticker) -> float:
     try:
         read_journals(site)
         _mind(site, clock, ticker)
-        sweep(site, sources, clock.since)
+        sweep(site, sources, clock)
         due = site.ledger.holdings.next_due()
         if due is not None:
-            return min(LOOK_SECONDS, max(0.0, (due - datetime.now(UTC)).total_seconds()))
+            return min(LOOK_SECONDS, max(0.0, (due - clock.now()).total_seconds()))
     except Transient as fault:
         log.warning("coordinator_waits", error=str(fault))
     except Exception:
