@@ -17,6 +17,15 @@ from dicom_node.errors import Permanent, Transient
 
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for another's transaction."""
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "cache_size=-65536",
+    "wal_autocheckpoint=8000",
+)
+"""Of every connection to SQLite. A log of 32 MB instead of 4: pages that image after image changes are
+copied into the file less often, which a ledger of a million images feels (bench/ledger.py)."""
 
 
 class Database:
@@ -79,7 +88,7 @@ def _sqlite(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")
