@@ -19,6 +19,7 @@ from bench.network import Network, NetworkOptions
 from bench.small import small_cases
 from bench.working import busy_in_a_row, busy_in_worker, second_case, site, worker
 from dicom_node.config import Config
+from dicom_node.config.models import DestinationConfig
 from dicom_node.encode import PROFILES, Taker
 from dicom_node.headers import plain, read_header
 from dicom_node.infer.engine import Engine
@@ -76,7 +77,8 @@ def by_process(folder: Path) -> float:
 
 def warm_cases(folder: Path) -> Iterator[Case]:
     """The second case on a warm model: the engine alone, with reading, and the whole job with encoding."""
-    pipeline, case, config = Network(LIGHT), read(folder), Config()
+    pipeline, case = Network(LIGHT), read(folder)
+    config = Config(destinations={"pacs": DestinationConfig(host="127.0.0.1")})
     engine = Engine({"network": pipeline}, "cpu")
     engine.run("network", case)
     alone: dict[str, Subject] = {
