@@ -162,10 +162,9 @@ def sam(folder: Path) -> Path:
     return saved(folder, hf.SamModel(config), hf.SamProcessor(images))
 
 
-def language_model(folder: Path) -> Path:
-    torch.manual_seed(0)
-    config = hf.LlamaConfig(
-        vocab_size=len(VOCABULARY),
+def llama(words: int) -> hf.LlamaConfig:
+    return hf.LlamaConfig(
+        vocab_size=words,
         hidden_size=16,
         intermediate_size=16,
         num_hidden_layers=1,
@@ -175,7 +174,11 @@ def language_model(folder: Path) -> Path:
         bos_token_id=VOCABULARY["[BOS]"],
         eos_token_id=VOCABULARY["[EOS]"],
     )
-    return saved(folder, hf.LlamaForCausalLM(config), tokenizer(512))
+
+
+def language_model(folder: Path) -> Path:
+    torch.manual_seed(0)
+    return saved(folder, hf.LlamaForCausalLM(llama(len(VOCABULARY))), tokenizer(512))
 
 
 def form_filler(folder: Path, answer: str = '{"side": "left"}') -> Path:
@@ -183,17 +186,7 @@ def form_filler(folder: Path, answer: str = '{"side": "left"}') -> Path:
     words = tokenizer(512)
     words.add_tokens([answer])
     number = words.convert_tokens_to_ids(answer)
-    config = hf.LlamaConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=512,
-        pad_token_id=VOCABULARY["[PAD]"],
-        bos_token_id=VOCABULARY["[BOS]"],
-        eos_token_id=VOCABULARY["[EOS]"],
-    )
+    config = llama(len(words))
     model = hf.LlamaForCausalLM(config)
     with torch.no_grad():
         for weights in model.parameters():
