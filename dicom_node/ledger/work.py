@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Row,
     delete,
     func,
     insert,
@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from dicom_node.ledger.abandoning import abandon, waits_for_others
+from dicom_node.ledger.claiming import claimed, company, job_of
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.evidence import plain_verdict
 from dicom_node.ledger.measured import note_measured
@@ -139,20 +140,37 @@ class Work:
             if conn.execute(due).first() is None:
                 return None
         with self._db.write() as conn:
-            rows = move(
-                conn,
-                "job",
-                JobState.QUEUED,
-                JobState.RUNNING,
-                JobRow.id == due.scalar_subquery(),
-                f"claimed by {worker}",
-                now,
-                worker=worker,
-                started_at=now,
-                attempt=JobRow.attempt + 1,
-                progress=0.0,
-            )
-            return _job(conn, rows[0]) if rows else None
+            return next(iter(claimed(conn, worker, JobRow.id == due.scalar_subquery(), now)), None)
+
+    def claim_company(
+        self,
+        worker: str,
+        first: Job,
+        most: int,
+        most_bytes: int,
+        now: datetime,
+        routes: Sequence[str] | None = None,
+    ) -> list[Job]:
+        """Gives a worker further jobs that may share a pass of the model with one that it has claimed.
+
+        They are of the same pipeline and urgency, due, and claimed for the first time: one that failed
+        before, or ended its worker, is not to be tried in company.
+
+        Args:
+            worker: its name.
+            first: as claimed.
+            most: at most so many, the oldest first.
+            most_bytes: what the images of all, the first one's too, may take together on the disk.
+            now: when.
+            routes: only jobs of these; None: of any.
+        """
+        with self._db.read() as conn:
+            wanted = company(conn, first, most, most_bytes, now, routes)
+        if not wanted:
+            return []
+        with self._db.write() as conn:
+            jobs = claimed(conn, worker, JobRow.id.in_(wanted), now)
+            return sorted(jobs, key=lambda job: wanted.index(job.id))
 
     def progress(self, job: str, worker: str, fraction: float) -> bool:
         """Notes progress; False where the job is no longer this worker's."""
@@ -234,21 +252,21 @@ class Work:
                 reason=cause,
             )
 
-    def recover(self, worker: str, now: datetime, suspect: str | None) -> list[Job]:
+    def recover(self, worker: str, now: datetime, suspects: AbstractSet[str]) -> list[Job]:
         """Gives back what an earlier life of this worker held.
 
         Args:
             worker: its name.
             now: when.
-            suspect: id of the job that had the device when that life ended; None: none had. The others did
-                not end the worker, and are tried again however often it ended.
+            suspects: ids of the jobs that had the device when that life ended. The others did not end the
+                worker, and are tried again however often it ended.
 
         Returns:
             Jobs whose worker has ended too often while it ran them: still RUNNING under this worker's
             name, for it to fail them visibly.
         """
         mine = JobRow.worker == worker
-        innocent = JobRow.id != (suspect or "")
+        innocent = JobRow.id.not_in(suspects)
         with self._db.write() as conn:
             cause = f"worker {worker} ended while it ran this"
             move(
@@ -264,7 +282,7 @@ class Work:
                 reason=cause,
             )
             rows = conn.execute(select(JobRow.__table__).where(mine, JobRow.state == JobState.RUNNING)).all()
-            return [_job(conn, row) for row in rows]
+            return [job_of(conn, row) for row in rows]
 
     def retry(self, job: str, now: datetime) -> bool:
         """Queues a failed or dropped job because an administrator asked; not where images came since."""
@@ -347,27 +365,3 @@ def _owe(conn: Connection, job: Job, results: Sequence[Result], now: datetime) -
                 ).scalar_one()
                 cause = f"{result.kind} to {destination}"
                 record(conn, "delivery", [key], None, DeliveryState.OWED, cause, now)
-
-
-def _job(conn: Connection, row: Row[Any]) -> Job:
-    """The record of a job's row, with its inputs."""
-    inputs = conn.execute(
-        select(JobInputRow.role, JobInputRow.series_instance_uid)
-        .where(JobInputRow.job_id == row.id)
-        .order_by(JobInputRow.position)
-    )
-    return Job(
-        id=row.id,
-        study_instance_uid=row.study_instance_uid,
-        series={row.role: row.series_instance_uid for row in inputs},
-        revision=row.revision,
-        route=row.route,
-        pipeline=row.pipeline,
-        destinations=tuple(row.destinations),
-        created_at=row.created_at,
-        priority=row.priority,
-        attempt=row.attempt,
-        doubtful=row.doubtful,
-        shadow=row.shadow,
-        missing=row.missing,
-    )

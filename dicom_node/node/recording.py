@@ -54,8 +54,8 @@ class Records:
 
     def recover(self) -> list[Job]:
         """Gives back what an earlier life held; the jobs that ended the worker too often, to be failed."""
-        suspect = self._on_device.read_text() if self._on_device.exists() else None
-        lost = self._site.ledger.work.recover(self._worker, _now(), suspect)
+        suspects = set(self._on_device.read_text().split()) if self._on_device.exists() else set()
+        lost = self._site.ledger.work.recover(self._worker, _now(), suspects)
         self._on_device.unlink(missing_ok=True)
         return lost
 

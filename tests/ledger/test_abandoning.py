@@ -47,7 +47,7 @@ def test_what_had_the_device_is_dropped_once_it_is_given_back(ledger: Ledger) ->
     queue(ledger, new_job("gone"))
     job = claim(ledger)
     assert ledger.work.abandon([], ["lung"], at(3)) == {}, "its worker has it"
-    ledger.work.recover("w0", at(4), job.id)
+    ledger.work.recover("w0", at(4), {job.id})
     assert len(ledger.work.abandon([], ["lung"], at(5))) == 1
 
 

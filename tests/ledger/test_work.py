@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from dicom_node.ledger import Ledger, NewJob
 from dicom_node.ledger.transitions import TRANSITIONS, ForbiddenTransitionError, record
-from dicom_node.records import DeliveryOutcome, Job, JobState, Result, Verdict
-from tests.ledger.arrivals import arrive, at, image
+from dicom_node.records import DeliveryOutcome, Job, JobState, ReceiverEvent, Result, Verdict
+from tests.ledger.arrivals import arrive, at, image, index
 
 SERIES = "1.2.3"
 TAKES = {"pacs": frozenset({"seg", "sc"}), "archive": frozenset({"sc"})}
@@ -93,7 +95,7 @@ def test_a_shadow_job_keeps_its_results_and_owes_nothing(ledger: Ledger) -> None
 def test_a_dead_workers_job_goes_back_and_only_the_new_claim_counts(ledger: Ledger) -> None:
     queue(ledger, new_job())
     first = claim(ledger)
-    assert ledger.work.recover("w0", at(3), first.id) == []
+    assert ledger.work.recover("w0", at(3), {first.id}) == []
     second = claim(ledger, "w1", 4)
     assert second.id == first.id
     assert not ledger.work.finish(first, JobState.DONE, None, results(first), at(5)), "its claim is over"
@@ -105,9 +107,9 @@ def test_a_job_that_ends_its_worker_three_times_is_given_up_on(ledger: Ledger) -
     queue(ledger, new_job())
     for life in range(2):
         suspect = claim(ledger, now=2 + life)
-        assert ledger.work.recover("w0", at(3 + life), suspect.id) == []
+        assert ledger.work.recover("w0", at(3 + life), {suspect.id}) == []
     suspect = claim(ledger, now=9)
-    (job,) = ledger.work.recover("w0", at(10), suspect.id)
+    (job,) = ledger.work.recover("w0", at(10), {suspect.id})
     assert ledger.work.finish(job, JobState.FAILED, "its worker ended three times", [], at(11))
 
 
@@ -115,7 +117,7 @@ def test_a_job_that_only_waited_while_another_ended_the_worker_is_never_given_up
     queue(ledger, new_job())
     for life in range(9):
         claim(ledger, now=2 + life)
-        assert ledger.work.recover("w0", at(2.5 + life), "another") == []
+        assert ledger.work.recover("w0", at(2.5 + life), {"another"}) == []
     assert claim(ledger, now=20).attempt == 10
 
 
@@ -240,3 +242,65 @@ def test_only_the_tables_transitions_are_possible(ledger: Ledger, entity: str) -
                 if (before, after) not in TRANSITIONS[entity]:  # type: ignore[index]
                     with pytest.raises(ForbiddenTransitionError):
                         record(conn, entity, ["k"], before, after, "test", at(0))  # type: ignore[arg-type]
+
+
+def queued_on(ledger: Ledger, *names: str, route: str = "chest", priority: int = 0, size: int = 1000) -> None:
+    """A series of one image of so many bytes for each name, a number, and a job on it; in this order."""
+    for name in names:
+        series = f"{SERIES}.{name}"
+        one = replace(image(1, series), size=size)
+        events = [ReceiverEvent("stored", instance=one)]
+        ledger.arrivals.apply(events, {one.path: index(one, 1)}, at(0), None)
+        new = new_job(route, series=series, priority=priority)
+        assert ledger.work.complete(series, 1, COMPLETE, [new], at(1 + int(name) / 100))
+
+
+def company(ledger: Ledger, first: Job, most: int = 9, most_bytes: int = 10**6, **more: Any) -> list[str]:
+    """The names of what a worker gets besides a job."""
+    jobs = ledger.work.claim_company("w0", first, most, most_bytes, at(5), **more)
+    assert all((job.attempt, job.pipeline) == (1, first.pipeline) for job in jobs)
+    return [job.series["image"].removeprefix(f"{SERIES}.") for job in jobs]
+
+
+def test_a_worker_gets_the_oldest_of_what_is_alike_and_each_job_once(ledger: Ledger) -> None:
+    queued_on(ledger, "1", "2", "3", "4")
+    queued_on(ledger, "5", priority=10)
+    stat = claim(ledger)
+    assert company(ledger, stat) == [], "nothing else is as urgent"
+    first = claim(ledger)
+    assert company(ledger, first, most=2) == ["2", "3"]
+    assert company(ledger, first) == ["4"]
+    assert company(ledger, first) == []
+    assert ledger.work.counts() == {"running": 5}
+
+
+def test_company_is_no_larger_together_than_it_may_be(ledger: Ledger) -> None:
+    queued_on(ledger, "1", "2")
+    queued_on(ledger, "3", size=5000)
+    queued_on(ledger, "4")
+    first = claim(ledger)
+    assert company(ledger, first, most_bytes=3000) == ["2", "4"], "the first one counts too"
+    assert company(ledger, first, most_bytes=5999) == []
+    assert company(ledger, first, most_bytes=6000) == ["3"]
+
+
+def test_what_was_tried_before_or_is_of_no_known_route_is_no_company(ledger: Ledger) -> None:
+    queued_on(ledger, "1")
+    tried = claim(ledger)
+    ledger.work.give_back(tried, "its worker stops", timedelta(0), at(2))
+    queued_on(ledger, "2", "3")
+    queued_on(ledger, "4", route="gone")
+    assert claim(ledger, now=3).id == tried.id
+    first = claim(ledger, now=3)
+    assert company(ledger, first, routes=["chest"]) == ["3"]
+    assert company(ledger, first) == ["4"]
+    ledger.work.give_back(tried, "its worker stops", timedelta(0), at(4))
+    assert company(ledger, first) == []
+
+
+def test_every_job_that_shared_the_device_when_its_worker_ended_is_suspected(ledger: Ledger) -> None:
+    queued_on(ledger, "1", "2", "3")
+    for life in range(3):
+        held = {claim(ledger, now=2 + life).id for _ in range(3)}
+        lost = ledger.work.recover("w0", at(2.5 + life), held - {min(held)})
+    assert {job.id for job in lost} == held - {min(held)}
