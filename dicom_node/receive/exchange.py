@@ -182,7 +182,7 @@ class Exchange:
         To find a free inode takes the file system up to a millisecond. A sender's first object tells
         nothing of a second one.
         """
-        if self._stored > 1:
+        if self._stored > 1 and self._blank is None:  # a refused object has not used it up
             with suppress(OutOfResources):
                 self._blank = self.reception.spool.open_blank(self.association_id)
 

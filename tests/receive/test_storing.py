@@ -221,3 +221,18 @@ def test_the_transfer_syntax_of_the_context_is_the_files(scp: Scp) -> None:
         )
         assert sender.store("1.2.6") == 0
         assert scp.stored()[0].transfer_syntax_uid == "1.2.840.10008.1.2.4.90" != ExplicitVRLittleEndian
+
+
+def test_what_is_refused_at_its_start_leaves_nothing_open(tmp_path: Path) -> None:
+    """The next object's file is made ahead: one, however many are refused before it is used."""
+    nothing = command(x0002=CT, x0100=1, x0110=9, x0700=0, x0800=0x0101, x1000="1.2.9")
+    with receiver(tmp_path) as scp, Sender(scp.port) as sender:
+        sender.associate()
+        assert [sender.store(f"1.2.6.{n}") for n in range(2)] == [0, 0]
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(50):
+            _kind, answer = sender.ask(p_data(3, 3, nothing))
+            assert status_of(answer) != 0
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+        assert len(list((scp.spool.root / "incoming").glob("[!.]*"))) <= 1
+        assert sender.store("1.2.6.7") == 0
