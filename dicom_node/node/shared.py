@@ -113,6 +113,8 @@ class Memory:
             return None
         address = np.frombuffer(view, np.uint8).ctypes.data
         for one in self._made:
+            if one.array() is None:  # another array may lie at its address by now
+                continue
             if one.address <= address and address + view.nbytes <= one.address + one.place[1]:
                 return one.place[0] + address - one.address, view.nbytes
         return None

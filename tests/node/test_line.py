@@ -16,14 +16,16 @@ from dicom_node.node.shared import KEPT_BYTES
 
 
 def keep_until_told(connection: Connection[object, object]) -> None:
-    """The other end: answers what it holds; keeps it where it is told to."""
+    """The other end: answers what it holds; keeps what comes, or lets all go, or (None) the last."""
     line, kept = Line(connection), []
     while True:
         try:
             keep, array = line.receive()  # type: ignore[misc]  # the tests send pairs
         except EOFError:
             return
-        if not keep:
+        if keep is None:
+            kept.pop()
+        elif not keep:
             kept.clear()
         elif array is not None:
             kept.append(array)
@@ -58,7 +60,7 @@ def made_memory(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def given(line: Line, keep: bool, array: NDArray[np.int16] | None) -> list[NDArray[np.int16]]:
+def given(line: Line, keep: bool | None, array: NDArray[np.int16] | None) -> list[NDArray[np.int16]]:
     line.send((keep, array))
     return line.receive()  # type: ignore[return-value]  # what the other end sends
 
@@ -107,6 +109,18 @@ def test_arrays_made_for_the_line_come_whole_beside_others(line: Line, made_memo
         assert (back[0] == 1).all()
 
 
+def test_an_array_that_lies_where_another_was_made_is_itself(line: Line) -> None:
+    """A large array that is dropped frees its addresses, and the system gives them to the next one."""
+    shape = (100, 512, 512)
+    dropped = line.empty(shape, np.int16)
+    beside = line.empty(shape, np.int16)  # the memory grows, and is mapped anew
+    del dropped
+    elsewhere = np.full((90, 512, 512), 3, np.int16)
+    (back,) = given(line, True, elsewhere)
+    assert int(back.min()) == int(back.max()) == 3
+    assert beside.shape == shape
+
+
 def test_an_array_that_either_end_keeps_never_changes(line: Line, made_memory: list[str]) -> None:
     mine = [made(line, 0)]
     given(line, True, mine[0])
@@ -119,6 +133,29 @@ def test_an_array_that_either_end_keeps_never_changes(line: Line, made_memory: l
     given(line, False, None)
     mine.append(made(line, 3))  # while this end keeps the third one alone
     assert [(int(one.min()), int(one.max())) for one in mine] == [(0, 0), (2, 2), (3, 3)]
+
+
+def test_of_several_that_are_kept_none_changes_though_the_last_one_is_let_go(line: Line) -> None:
+    """As a worker holds the images of jobs that share a pass, and lets go of any of them first."""
+    for number in range(3):
+        given(line, True, made(line, number))
+    for let_go, number in ((1, 7), (2, 8)):
+        for _ in range(let_go):
+            given(line, None, None)
+        held = given(line, True, made(line, number))
+    assert [(int(one.min()), int(one.max())) for one in held] == [(0, 0), (8, 8)]
+
+
+def test_of_several_that_are_made_none_changes_though_the_other_end_lets_each_go(line: Line) -> None:
+    """As an aide holds the images of jobs that share a pass."""
+    mine = []
+    for number in range(4):
+        mine.append(made(line, number))
+        given(line, True, mine[-1])
+        given(line, False, None)
+        if number == 2:
+            mine.pop()
+    assert [(int(one.min()), int(one.max())) for one in mine] == [(0, 0), (1, 1), (3, 3)]
 
 
 def test_memory_is_made_into_again_once_both_ends_let_go(line: Line, made_memory: list[str]) -> None:
