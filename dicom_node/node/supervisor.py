@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import structlog
 
-from dicom_node.config import load
+from dicom_node.config import Config, load
+from dicom_node.errors import PeerUnavailable
 from dicom_node.node.folders import processes_file
 from dicom_node.node.site import open_site
 from dicom_node.receive import listen
@@ -29,6 +30,8 @@ WATCH_SECONDS = 0.1
 FIRST_DELAY, LAST_DELAY = 0.2, 30.0
 """Seconds before a process that died is started again: doubled each time, first again after a long life."""
 LONG_LIFE = 60.0
+DRAINED_SECONDS, DRAINED_POLL_SECONDS = 5.0, 0.5
+"""After a receiver's time to drain, for its process to end; and between looks at the port."""
 
 
 @dataclass
@@ -161,13 +164,32 @@ def _children(config_path: Path) -> tuple[list[Child], Path]:
     with open_site(config_path) as site:
         site.ledger.migrate()
         config = site.config
-    listener = listen(config.node)
+    listener = listen_at_last(config)
     children = [
         *(Child("receiver", index, config_path, listener) for index in range(config.receive.processes)),
         Child("coordinator", 0, config_path),
         *(Child("worker", index, config_path) for index in range(len(config.node.devices))),
     ]
     return children, processes_file(config)
+
+
+def listen_at_last(config: Config) -> socket.socket:
+    """Listens on the port; waits for receivers of a life that was killed, which end what they have in hand.
+
+    Raises PeerUnavailable where somebody else holds the port.
+    """
+    until = time.monotonic() + config.receive.drain_timeout + DRAINED_SECONDS
+    waits = False
+    while True:
+        try:
+            return listen(config.node)
+        except PeerUnavailable as fault:
+            if time.monotonic() >= until:
+                raise
+            if not waits:
+                log.warning("port_taken", error=str(fault), waits_s=round(until - time.monotonic()))
+            waits = True
+            time.sleep(DRAINED_POLL_SECONDS)
 
 
 def _stop(children: Sequence[Child]) -> None:

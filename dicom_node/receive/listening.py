@@ -31,9 +31,13 @@ def listen(node: NodeConfig) -> socket.socket:
     try:
         family = socket.getaddrinfo(node.address, node.port, type=socket.SOCK_STREAM)[0][0]
         sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((node.address, node.port))
-        sock.listen(_BACKLOG)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((node.address, node.port))
+            sock.listen(_BACKLOG)
+        except OSError:
+            sock.close()
+            raise
     except OSError as error:
         raise PeerUnavailable(
             f"can't listen on {node.address}:{node.port}: {error.strerror}; is another program there?"

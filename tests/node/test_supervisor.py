@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from dicom_node.config import Config
+from dicom_node.errors import PeerUnavailable
 from dicom_node.node import supervisor
 from dicom_node.node.supervisor import FIRST_DELAY, LONG_LIFE, Child
-from tests.peers import wait_until
+from tests.peers import free_port, wait_until
 
 
 @pytest.fixture
@@ -51,3 +55,30 @@ def test_after_a_long_life_it_is_started_again_soon(child: Child) -> None:
 
 def test_the_order_of_stopping_lets_nothing_new_in_first() -> None:
     assert list(supervisor.GRACE_SECONDS) == ["receiver", "worker", "coordinator"]
+
+
+def holder(port: int) -> socket.socket:
+    """Somebody who has the port."""
+    return socket.create_server(("127.0.0.1", port))
+
+
+def configured(port: int) -> Config:
+    node = {"address": "127.0.0.1", "port": port}
+    return Config.model_validate({"node": node, "receive": {"drain_timeout": 0}})
+
+
+def test_the_port_is_waited_for_while_receivers_of_a_killed_life_end_what_they_have() -> None:
+    port = free_port()
+    theirs = holder(port)
+    timer = threading.Timer(1.0, theirs.close)
+    timer.start()
+    with supervisor.listen_at_last(configured(port)) as ours:
+        assert ours.getsockname()[1] == port
+    timer.join()
+
+
+def test_a_port_that_another_program_keeps_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "DRAINED_SECONDS", 0.5)
+    port = free_port()
+    with holder(port), pytest.raises(PeerUnavailable, match=f"{port}.*is another program there"):
+        supervisor.listen_at_last(configured(port))
