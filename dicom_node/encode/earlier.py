@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from hashlib import sha256
 from math import isfinite
 
 from pydicom import Dataset
@@ -46,6 +47,7 @@ def measured(findings: Sequence[Finding], context: EncodeContext) -> tuple[Measu
     if not person_of(principal).patient_id:
         return ()
     values = {}
+    options = _options(context)
     for key, one in _alone(_keyed(findings, context)):
         values[key] = Measured(
             person=person_of(principal),
@@ -55,10 +57,26 @@ def measured(findings: Sequence[Finding], context: EncodeContext) -> tuple[Measu
             algorithm=context.algorithm.name,
             version=context.algorithm.version,
             key=key,
-            value=one.value,
+            value=float(one.value),
             made_at=dicom_date(made) + dicom_time(made),
+            options=options,
         )
     return tuple(values.values())
+
+
+def digest_of(parameters: Iterable[str]) -> str:
+    """What tells an algorithm's parameters from others, each as "name=value" and in any order.
+
+    White space is not compared: an archive may trim a report's texts.
+    """
+    said = sorted(" ".join(one.split()) for one in parameters)
+    return sha256("\x1f".join(said).encode()).hexdigest()[:16]
+
+
+def earlier_of(one: Measurement, context: EncodeContext) -> list[tuple[date, float]]:
+    """The earlier values that a measurement has, by date: numbers, of days before the study's."""
+    today = study_date(context)
+    return sorted((when, value) for when, value in one.earlier if when < today and isfinite(value))
 
 
 def with_earlier(findings: Sequence[Finding], context: EncodeContext) -> list[Finding]:
@@ -70,15 +88,11 @@ def with_earlier(findings: Sequence[Finding], context: EncodeContext) -> list[Fi
     keys = {id(one): key for key, one in _alone(_keyed(findings, context))}
 
     def followed(one: Measurement) -> Measurement:
-        today, known = study_date(context), histories.get(keys.get(id(one)), ())
+        known = histories.get(keys.get(id(one)), ())
         if one.earlier or not known:
-            own = sorted((when, value) for when, value in one.earlier if when < today and isfinite(value))
-            return replace(one, earlier=tuple(own)) if one.earlier else one
+            return replace(one, earlier=tuple(earlier_of(one, context))) if one.earlier else one
         earlier = tuple((_day(each), each.value) for each in known)
-        versions = dict.fromkeys(each.version for each in known if each.version != context.algorithm.version)
-        doubts = [one.doubt] if one.doubt else []
-        if versions:
-            doubts.append(f"earlier values were measured by version {', '.join(versions)}")
+        doubts = filter(None, (one.doubt, _measured_otherwise(known, context)))
         return replace(one, earlier=earlier, doubt=SEPARATOR.join(doubts) or None)
 
     def told(one: Finding) -> Finding:
@@ -89,6 +103,19 @@ def with_earlier(findings: Sequence[Finding], context: EncodeContext) -> list[Fi
         return one
 
     return list(map(told, findings))
+
+
+def _measured_otherwise(known: Iterable[Measured], context: EncodeContext) -> str:
+    """In words, in what else than today's way earlier values were measured; empty: in no other that is known."""
+    versions = dict.fromkeys(one.version for one in known if one.version != context.algorithm.version)
+    ways = [f"by version {', '.join(versions)}"] if versions else []
+    if any(one.options not in {None, _options(context)} for one in known):
+        ways.append("with other options")
+    return f"earlier values were measured {' and '.join(ways)}" if ways else ""
+
+
+def _options(context: EncodeContext) -> str:
+    return digest_of(f"{name}={value}" for name, value in context.algorithm.parameters)
 
 
 def _keyed(findings: Sequence[Finding], context: EncodeContext) -> Iterator[tuple[_Key, Measurement]]:
@@ -158,7 +185,8 @@ def same_person(one: Person, other: Person) -> bool:
         return False
     if one.birth_date and other.birth_date:
         return one.birth_date == other.birth_date
-    return one.name.rstrip("^ ").casefold() == other.name.rstrip("^ ").casefold()
+    names = {each.name.rstrip("^ ").casefold() for each in (one, other)}
+    return len(names) == 1 and "" not in names  # without either, a shared ID such as ANON is anybody's
 
 
 def _day(one: Measured) -> date:
