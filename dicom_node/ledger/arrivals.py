@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from dicom_node.ledger.database import Database
+from dicom_node.ledger.embeddings import EMBEDDING
 from dicom_node.ledger.pieces import arriving_from, brought, last_signs, recount, series_of
 from dicom_node.ledger.proofs import chunks, note_commitment, note_step, upsert
 from dicom_node.ledger.tables import (
@@ -252,10 +253,10 @@ def _reopen(conn: Connection, series_instance_uid: str, revision: int, images: i
 
 
 def _is_result(conn: Connection, series_instance_uid: str) -> bool:
-    """A result of this node has come back."""
+    """A result of this node has come back; an embedding is none: it goes by the series that it is of."""
     found = conn.execute(
         select(ResultRow.sop_instance_uid)
-        .where(ResultRow.series_instance_uid == series_instance_uid)
+        .where(ResultRow.series_instance_uid == series_instance_uid, ResultRow.kind != EMBEDDING)
         .limit(1)
     )
     return found.first() is not None

@@ -101,7 +101,7 @@ class _Buffered(ABC):
 
 
 class Plain(_Buffered):
-    """A blocking socket whose time limits are the kernel's: one system call for as many bytes as are due."""
+    """A blocking socket whose time limits are the kernel's: one read for as many bytes as are due."""
 
     def __init__(self, sock: socket.socket, send_seconds: float) -> None:
         super().__init__(sock)
