@@ -106,7 +106,7 @@ def questions(ledger: Ledger) -> dict[str, Callable[[], object]]:
         "web: metrics": partial(client.get, "/metrics"),
         "sweep: which series are due": lambda: (ledger.holdings.due(now), ledger.holdings.next_due()),
         "sweep: all that is held of one": partial(ledger.holdings.held, due[0]),
-        "count: which studies to ask for": lambda: ledger.holdings.to_count(SENDERS[0], now),
+        "count: which studies to ask for": lambda: ledger.holdings.to_count(SENDERS[0], now, now),
         "worker: claim a job": lambda: ledger.work.claim("w", ["lung"], now),
         "outbox: begin": lambda: ledger.outbox.begin("elsewhere", now),
         "outbox: what is owed": lambda: views.deliveries(["owed"]),

@@ -335,6 +335,7 @@ class Measured:
         algorithm, version: what measured it.
         key: tracking UID, concept, derivation, unit and structure; a value of another key is another thing.
         made_at: YYYYMMDDHHMMSS; of two values of one series the later counts.
+        options: digest of the algorithm's parameters; None: not known, as of values kept before it was.
     """
 
     person: Person
@@ -346,6 +347,7 @@ class Measured:
     key: tuple[str, str, str, str, str]
     value: float
     made_at: str
+    options: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,3 +395,5 @@ class DeliveryOutcome:
     transient: bool = False
     status: int | None = None
     """DIMSE or HTTP status, where there was one."""
+    absent: bool = False
+    """The attempt certainly left nothing there: the peer was not reached, or said that it took nothing."""

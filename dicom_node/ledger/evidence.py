@@ -117,14 +117,19 @@ class Holdings:
                 promised=promised(conn, senders, before),
             )
 
-    def to_count(self, calling_ae_title: str, before: datetime, limit: int = 10) -> list[tuple[str, str]]:
-        """Studies with a series that arrives from a sender and was not counted since `before`.
+    def to_count(
+        self, calling_ae_title: str, since: datetime, now: datetime, limit: int = 10
+    ) -> list[tuple[str, str]]:
+        """Studies with a series that arrives from a sender and was not counted between `since` and `now`.
+
+        A count that lies ahead is one of before the clock was set back.
 
         Returns:
             Study Instance UID and Patient ID of each, the longest quiet first.
         """
         counted = exists().where(
-            SourceCountRow.series_instance_uid == SeriesRow.series_instance_uid, SourceCountRow.at >= before
+            SourceCountRow.series_instance_uid == SeriesRow.series_instance_uid,
+            SourceCountRow.at.between(since, now),
         )
         brought = exists().where(
             PieceRow.series_instance_uid == SeriesRow.series_instance_uid,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.superseding import supersede
@@ -83,7 +84,12 @@ class Outbox:
 
     def recover(self, destination: str, now: datetime) -> int:
         """Owes again what an attempt that was cut off left unsettled; a peer may get the same bytes twice."""
-        sending, ours = DeliveryState.SENDING, DeliveryRow.destination == destination
+        sending, owed, ours = (
+            DeliveryState.SENDING,
+            DeliveryState.OWED,
+            DeliveryRow.destination == destination,
+        )
+        cause = "the attempt was cut off"
         with self._db.read() as conn:
             if (
                 conn.execute(
@@ -93,18 +99,13 @@ class Outbox:
             ):
                 return 0
         with self._db.write() as conn:
-            return len(
-                move(conn, "delivery", sending, DeliveryState.OWED, ours, "the attempt was cut off", now)
-            )
+            return len(move(conn, "delivery", sending, owed, ours, cause, now, may_hold=True))
 
     def hurry(self, destination: str, now: datetime) -> int:
-        """Makes everything owed to a destination due now; gives their number."""
+        """Makes everything due now that is owed to a destination, or to be committed; gives their number."""
         with self._db.write() as conn:
-            return conn.execute(
-                update(DeliveryRow)
-                .where(DeliveryRow.destination == destination, DeliveryRow.state == DeliveryState.OWED)
-                .values(not_before=now)
-            ).rowcount
+            here = DeliveryRow.destination == destination
+            return conn.execute(update(DeliveryRow).where(here, to_do()).values(not_before=now)).rowcount
 
     def retry(self, destination: str, now: datetime) -> int:
         """Owes again what a destination refused, because an administrator asked; gives their number."""
@@ -124,6 +125,12 @@ class Outbox:
             )
 
 
+def to_do() -> ColumnElement[bool]:
+    """Of a delivery: it is to be sent at its moment, or its commitment is to be asked for then."""
+    unasked = and_(DeliveryRow.state == DeliveryState.SENT, DeliveryRow.transaction_uid.is_(None))
+    return or_(DeliveryRow.state == DeliveryState.OWED, unasked)
+
+
 def end(
     conn: Connection,
     before: DeliveryState,
@@ -133,11 +140,14 @@ def end(
     now: datetime,
 ) -> None:
     """Moves a delivery to where an outcome brings it: delivered for a cause, owed after a delay, refused."""
+    values: dict[str, Any]
     if outcome.error is None:
         after, values = DeliveryState.DELIVERED, {"finished_at": now}
     elif delay is None:
         after, cause, values = DeliveryState.REFUSED, outcome.error, {"finished_at": now}
     else:
         after, cause, values = DeliveryState.OWED, outcome.error, {"not_before": now + delay}
+    if outcome.error is not None and not outcome.absent:
+        values["may_hold"] = True
     this = DeliveryRow.id == outcome.delivery_id
     move(conn, "delivery", before, after, this, cause, now, error=outcome.error, **values)

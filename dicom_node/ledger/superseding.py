@@ -17,8 +17,8 @@ from dicom_node.records import DeliveryState, Job, JobState, Result
 
 REJECTION = "rejection"
 """Kind of the results that are rejection notes."""
-HELD = (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.DELIVERED)
-"""Deliveries of which the destination has the result, or may have it."""
+_HELD = (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.DELIVERED)
+"""States in which the destination has the result, or may have it."""
 _ENDED = (JobState.DONE, JobState.NOT_APPLICABLE, JobState.FAILED)
 _UNSETTLED = (DeliveryState.OWED, DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.REFUSED)
 _OBJECT = (
@@ -57,10 +57,7 @@ class Superseding:
     def predecessors(self, job: Job) -> list[Result]:
         """Results of earlier runs of the same question that a destination may hold, oldest first."""
         old, this = aliased(JobRow), aliased(JobRow)
-        held = exists().where(
-            DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid,
-            stands(DeliveryRow, HELD),
-        )
+        held = exists().where(DeliveryRow.sop_instance_uid == ResultRow.sop_instance_uid, may_be_held())
         with self._db.read() as conn:
             rows = conn.execute(
                 select(*_OBJECT)
@@ -197,6 +194,11 @@ def stands(delivery: Any, states: Sequence[str]) -> ColumnElement[bool]:
     was ever delivered, for each job, where the few deliveries of one result are meant.
     """
     return func.coalesce(delivery.state, "").in_(states)
+
+
+def may_be_held() -> ColumnElement[bool]:
+    """Of a delivery: the destination has the result or may have it, be it dropped since."""
+    return or_(stands(DeliveryRow, _HELD), DeliveryRow.may_hold)
 
 
 def _noted(job: Any, destination: str) -> ColumnElement[bool]:

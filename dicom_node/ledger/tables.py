@@ -303,6 +303,8 @@ class DeliveryRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     transaction_uid: Mapped[str | None] = mapped_column(UID)
     """Of the storage commitment that is awaited for it."""
+    may_hold: Mapped[bool] = mapped_column(default=False)
+    """An attempt failed of which it is not known that it left nothing there, whatever came of it since."""
 
     __table_args__ = (
         Index("ix_deliveries_due", "state", "destination", "not_before"),

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from dicom_node.ledger.queueing import NewJob, queue_job
-from dicom_node.ledger.superseding import HELD, REJECTION, followed, of_the_same_question, stands
+from dicom_node.ledger.superseding import REJECTION, followed, may_be_held, of_the_same_question
 from dicom_node.ledger.tables import DeliveryRow, JobInputRow, JobRow, ResultRow, SeriesRow
 from dicom_node.ledger.transitions import move
 from dicom_node.records import DeliveryState, JobState, SeriesState
@@ -93,7 +93,7 @@ def _holders(theirs: ColumnElement[bool]) -> Select[Any]:
     return (
         select(DeliveryRow.destination)
         .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
-        .where(theirs, ResultRow.kind != REJECTION, stands(DeliveryRow, HELD))
+        .where(theirs, ResultRow.kind != REJECTION, may_be_held())
         .distinct()
         .order_by(DeliveryRow.destination)
     )

@@ -45,7 +45,7 @@ class Sources:
         assert peer.port is not None  # noqa: S101
         source = DestinationConfig(ae_title=peer.ae_title, host=peer.host, port=peer.port)
         now = datetime.now(UTC)
-        for study_instance_uid, patient_id in holdings.to_count(peer.ae_title, now - AGAIN):
+        for study_instance_uid, patient_id in holdings.to_count(peer.ae_title, now - AGAIN, now):
             try:
                 counts = count_instances(
                     source, self._site.config.node.ae_title, study_instance_uid, patient_id

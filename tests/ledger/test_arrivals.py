@@ -186,10 +186,10 @@ def test_what_a_source_counts_is_evidence_and_wakes_the_series(ledger: Ledger) -
     opened(ledger, assoc("a1"))
     arrive(ledger, [image(1)])
     ledger.holdings.wait_until(SERIES, Verdict(False, "waiting", "open", look_again_at=at(600)))
-    assert ledger.holdings.to_count("CT1", at(0)) == [("1.2", "")]
-    assert ledger.holdings.to_count("MR1", at(0)) == [], "another sender is not asked"
+    assert ledger.holdings.to_count("CT1", at(0), at(1)) == [("1.2", "")]
+    assert ledger.holdings.to_count("MR1", at(0), at(1)) == [], "another sender is not asked"
     ledger.holdings.note_counts("scanner", {SERIES: 40, "1.5": 3}, at(2))
-    assert ledger.holdings.to_count("CT1", at(1)) == [], "it was asked a moment ago"
+    assert ledger.holdings.to_count("CT1", at(1), at(3)) == [], "it was asked a moment ago"
     held = ledger.holdings.held(SERIES)
     assert held is not None
     assert [(count.peer, count.instances) for count in held.counts] == [("scanner", 40)]

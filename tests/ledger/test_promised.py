@@ -60,6 +60,17 @@ def test_it_stands_as_sent_until_the_destination_says_so(ledger: Ledger) -> None
     assert ledger.promised.of("pacs") == []
 
 
+def test_who_hurries_a_destination_hurries_its_commitments_too(ledger: Ledger) -> None:
+    asked, unasked = sent(ledger)
+    ledger.promised.asks([asked], "2.25.1", at(60))
+    ledger.promised.asks([unasked], None, at(60))
+    assert ledger.outbox.hurry("pacs", at(7)) == 1
+    assert {one.transaction_uid: one.due for one in ledger.promised.of("pacs")} == {
+        "2.25.1": at(60),
+        None: at(7),
+    }
+
+
 def test_an_answer_that_comes_when_all_is_settled_changes_nothing(ledger: Ledger) -> None:
     deliveries = sent(ledger)
     taken = [(DeliveryOutcome(one.id), None) for one in deliveries]

@@ -23,9 +23,10 @@ def finish(ledger: Ledger, job: Job, state: JobState = JobState.DONE) -> None:
 
 
 def deliver(ledger: Ledger, destination: str, now: float, error: str | None = None) -> list[str]:
-    """Sends what is due, and gives the UIDs."""
+    """Sends what is due, which is taken or refused, and gives the UIDs."""
     sent = ledger.outbox.begin(destination, at(now))
-    ledger.outbox.settle([(DeliveryOutcome(one.id, error), None) for one in sent], at(now))
+    absent = error is not None
+    ledger.outbox.settle([(DeliveryOutcome(one.id, error, absent=absent), None) for one in sent], at(now))
     return [one.sop_instance_uid for one in sent]
 
 
@@ -130,6 +131,22 @@ def test_an_attempt_that_failed_is_not_repeated_once_a_later_result_is_there(led
     assert not set(sent) & set(uids(first, "seg", "sc")), (
         "a stale result never follows the one that replaces it"
     )
+
+
+def test_what_an_attempt_may_have_left_there_is_referred_to_though_it_is_sent_no_more(ledger: Ledger) -> None:
+    first = first_run(ledger)
+    sent = ledger.outbox.begin("archive", at(110))
+    lost = [(DeliveryOutcome(one.id, "no answer", transient=True), timedelta(seconds=100)) for one in sent]
+    ledger.outbox.settle(lost, at(111))
+    second = revise(ledger, 2)
+    assert sorted(one.sop_instance_uid for one in ledger.superseding.predecessors(second)) == sorted(
+        one.sop_instance_uid for one in sent
+    )
+    finish(ledger, second)
+    assert not set(deliver(ledger, "archive", 220)) & set(uids(first, "seg", "sc"))
+    third = revise(ledger, 3)
+    held = {one.sop_instance_uid for one in ledger.superseding.predecessors(third)}
+    assert held >= {one.sop_instance_uid for one in sent}, "it may be there, dropped or not"
 
 
 def test_what_was_refused_of_an_old_revision_is_not_owed_again(ledger: Ledger) -> None:

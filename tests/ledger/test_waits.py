@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from dicom_node.ledger import Ledger
 from dicom_node.records import DeliveryOutcome, JobState, Verdict
-from tests.ledger.arrivals import arrive, at, image
+from tests.ledger.arrivals import arrive, assoc, at, image, opened
+from tests.ledger.test_promised import sent as sent_to_the_pacs
 from tests.ledger.test_work import SERIES, claim, new_job, queue, results
 
 BACK = -3600.0
@@ -42,3 +43,21 @@ def test_a_window_is_still_waited_for(ledger: Ledger) -> None:
     ledger.waits.end(at(BACK))
     assert ledger.work.claim("w0", ["lung"], at(100)) is None
     assert claim(ledger, now=7200).route == "chest"
+
+
+def test_commitments_are_asked_for_and_awaited_as_long_as_they_were(ledger: Ledger) -> None:
+    asked, unasked = sent_to_the_pacs(ledger)
+    ledger.promised.asks([asked], "2.25.1", at(60))
+    ledger.waits.end(at(BACK))
+    assert {one.deliveries[0].id: one.due for one in ledger.promised.of("pacs")} == {
+        asked.id: at(60),
+        unasked.id: at(BACK),
+    }
+
+
+def test_a_source_is_asked_again_for_counts_that_lie_ahead(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    arrive(ledger, [image(1)])
+    ledger.holdings.note_counts("peer", {SERIES: 5}, at(10))
+    assert ledger.holdings.to_count("CT1", at(6), at(11)) == [], "it has just been asked"
+    assert ledger.holdings.to_count("CT1", at(BACK), at(BACK + 5)) == [("1.2", "")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -91,6 +92,57 @@ def test_nobody_is_told_of_what_nobody_has(ledger: Ledger) -> None:
     assert falls_silent(ledger, 2) == []
     assert {state for _destination, _kind, state in states(ledger)} == {"superseded"}
     assert ledger.outbox.retry("pacs", at(210)) == 0
+
+
+@pytest.mark.parametrize(
+    ("transient", "absent", "told"),
+    [(True, False, True), (True, True, False), (False, False, True), (False, True, False)],
+    ids=["no answer", "not reached", "not listed for good", "refused"],
+)
+def test_who_may_hold_a_result_after_an_attempt_that_failed_is_told(
+    ledger: Ledger, transient: bool, absent: bool, told: bool
+) -> None:
+    first_run(ledger)
+    sent = ledger.outbox.begin("archive", at(110))
+    outcomes = [DeliveryOutcome(one.id, "it failed", transient, absent=absent) for one in sent]
+    delay = timedelta(seconds=300) if transient else None
+    ledger.outbox.settle([(one, delay) for one in outcomes], at(111))
+    jobs = falls_silent(ledger, 2)
+    assert {state for *_of, state in states(ledger)} == {"superseded"}, "it is not sent again"
+    assert len(jobs) == told
+    if told:
+        job = says_so(ledger, 2)
+        assert job.destinations == ("archive",)
+        assert {one.sop_instance_uid for one in ledger.superseding.predecessors(job)} == {
+            one.sop_instance_uid for one in sent
+        }
+
+
+def test_a_later_attempt_that_finds_nobody_does_not_undo_an_earlier_one(ledger: Ledger) -> None:
+    first_run(ledger)
+    for moment, absent in ((110, False), (120, True)):
+        sent = ledger.outbox.begin("archive", at(moment))
+        outcomes = [DeliveryOutcome(one.id, "away", transient=True, absent=absent) for one in sent]
+        ledger.outbox.settle([(one, timedelta()) for one in outcomes], at(moment))
+    assert len(falls_silent(ledger, 2)) == 1
+
+
+def test_an_attempt_that_was_cut_off_may_have_arrived(ledger: Ledger) -> None:
+    first_run(ledger)
+    assert ledger.outbox.begin("archive", at(110))
+    ledger.outbox.recover("archive", at(120))
+    assert len(falls_silent(ledger, 2)) == 1
+    assert says_so(ledger, 2).destinations == ("archive",)
+
+
+def test_who_takes_no_responsibility_may_hold_it_all_the_same(ledger: Ledger) -> None:
+    first_run(ledger)
+    sent = ledger.outbox.begin("archive", at(110))
+    ledger.promised.sent([one.id for one in sent], at(111))
+    lost = [(DeliveryOutcome(one.id, "no room", transient=True), timedelta(seconds=5)) for one in sent]
+    ledger.promised.settle(lost, "", at(112))
+    assert len(falls_silent(ledger, 2)) == 1
+    assert says_so(ledger, 2).destinations == ("archive",)
 
 
 def test_what_is_under_way_may_arrive_and_is_taken_back_too(ledger: Ledger) -> None:
