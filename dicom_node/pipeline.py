@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -158,6 +158,8 @@ class Pipeline(ABC):
     back to the source's own slices. Without it, tilt is given as an oblique grid, and uneven slices fail."""
     requires: Requirements = Requirements()
     """What every input must be; override `requirements` where they differ by role."""
+    at_once: int = 1
+    """How many cases `run_many` may be given; the node fills a pass with what waits, and waits for none."""
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options if options is not None else self.options_type()
@@ -186,6 +188,15 @@ class Pipeline(ABC):
     @abstractmethod
     def run(self, case: Case) -> Iterable[Finding]:
         """Yields findings, or one NotApplicable."""
+
+    def run_many(self, cases: Sequence[Case]) -> Iterable[Iterable[Finding]]:
+        """Yields for each case, in their order, what `run` would; for small cases that gain from one pass.
+
+        Where it raises, or gives another number of answers, the cases are tried in smaller passes and in
+        the end by `run`, so it need not handle what one of them may spoil for the others. `progress` of a
+        case that was cancelled does not raise here while others still want their results.
+        """
+        return [self.run(case) for case in cases]
 
 
 __all__ = [

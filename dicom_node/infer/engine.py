@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from dicom_node.infer.warm import WarmModels
 from dicom_node.pipeline import Case, Pipeline
 
 log = structlog.get_logger()
+Answer = list[Finding] | NodeError
+"""What a run found, or what it raised."""
 
 IDENTIFYING = (
     *("Accession", "Institution", "Operators", "OtherPatient", "Patient", "Performing", "Physicians"),
@@ -78,11 +82,77 @@ class Engine:
         """
         if (reason := self._unmet(name, case)) is not None:
             return [NotApplicable(reason)]
+        return self._run(name, case)
+
+    def run_many(self, name: str, cases: Sequence[Case]) -> list[Answer]:
+        """Runs a pipeline on several cases, together where it can; the answer of each, in their order.
+
+        Each is held against requirements and contracts by itself, and `progress(0.0)` of each is called
+        first: what was cancelled, or does not apply, takes no part. Where a pass fails for any reason, its
+        halves are tried, and in the end each case by itself as by `run`: so what one case spoils, it spoils
+        for itself alone, and where memory ran out the pass that fits is found.
+        """
+        answers = {number: self._answer_before(name, case) for number, case in enumerate(cases)}
+        left = [number for number, answer in answers.items() if answer is None]
+        answers |= zip(left, self._together(name, [cases[number] for number in left]), strict=True)
+        return [answer for answer in answers.values() if answer is not None]
+
+    def _answer_before(self, name: str, case: Case) -> Answer | None:
+        """What is known without a run: the case was cancelled, or does not apply."""
+        try:
+            case.progress(0.0)
+            reason = self._unmet(name, case)
+        except NodeError as fault:
+            return fault
+        return None if reason is None else [NotApplicable(reason)]
+
+    def _together(self, name: str, cases: Sequence[Case]) -> list[Answer]:
+        """Runs cases in as few passes as succeed."""
+        if len(cases) < 2 or not self._is_there(name):
+            return [_answer_of(partial(self._run, name, case)) for case in cases]
+        answers = self._pass(name, cases)
+        left = [number for number, answer in enumerate(answers) if answer is None]
+        half = (len(left) + 1) // 2
+        for part in (left[:half], left[half:]):
+            again = self._together(name, [cases[number] for number in part])
+            for number, answer in zip(part, again, strict=True):
+                answers[number] = answer
+        return [answer for answer in answers if answer is not None]
+
+    def _is_there(self, name: str) -> bool:
+        """Whether a pipeline's model is loaded, or can be; why it can't, a case by itself will tell."""
+        try:
+            self._models.get(name, self._device)
+        except Exception:  # noqa: BLE001 - the boundary to foreign code
+            return False
+        return True
+
+    def _pass(self, name: str, cases: Sequence[Case]) -> list[Answer | None]:
+        """Runs cases together; None for each that is to be tried again, since the pass failed."""
+        gone: dict[int, NodeError] = {}
+        given = [_in_company(case, number, gone, len(cases)) for number, case in enumerate(cases)]
+        try:
+            found = [list(one) for one in self._models.get(name, self._device).run_many(given)]
+            fault = "" if len(found) == len(cases) else f"{len(found)} answers"
+        except Exception as error:  # noqa: BLE001 - whatever it was, a smaller pass meets it again and tells
+            fault = type(error).__name__
+            if is_out_of_memory(error):
+                release(self._device)
+        if fault:
+            log.warning("pass_failed", pipeline=name, cases=len(cases), error=fault)
+            return [gone.get(number) for number in range(len(cases))]
+        return [
+            gone.get(number) or _answer_of(partial(_checked, findings, case))
+            for number, (case, findings) in enumerate(zip(cases, found, strict=True))
+        ]
+
+    def _run(self, name: str, case: Case) -> list[Finding]:
+        """Runs a pipeline on a case that it applies to."""
         for device, relief in self._attempts(name):
             findings = self._attempt(name, case, device)
             if findings is None:
                 continue
-            check_findings(findings, case)
+            _checked(findings, case)
             if relief and not isinstance(findings[0], NotApplicable):
                 sentence = f"Memory ran out at first; computed {relief}."
                 findings.append(Text(((sentence, "engine"),), kind="note"))
@@ -121,6 +191,36 @@ class Engine:
                 log.warning("out_of_memory", pipeline=name, device=device)
                 return None
             raise _failed(name, error, case.inputs) from None
+
+
+def _checked(findings: list[Finding], case: Case) -> list[Finding]:
+    """The same, where they keep their contracts. Raises ModelFailed."""
+    check_findings(findings, case)
+    return findings
+
+
+def _answer_of(run: Callable[[], list[Finding]]) -> Answer:
+    try:
+        return run()
+    except NodeError as fault:
+        return fault
+
+
+def _in_company(case: Case, number: int, gone: dict[int, NodeError], of: int) -> Case:
+    """A case whose progress may raise without ending the others' pass: `gone` tells it afterwards.
+
+    Where all `of` them are gone, the pass does end.
+    """
+
+    def progress(fraction: float) -> None:
+        try:
+            case.progress(fraction)
+        except NodeError as fault:
+            gone[number] = fault
+            if len(gone) == of:
+                raise
+
+    return replace(case, progress=progress)
 
 
 def _failed(what: str, error: Exception, inputs: Mapping[str, Any]) -> ModelFailed:

@@ -1,4 +1,6 @@
-"""An aide: a process beside a worker that holds one job, reads its images and later writes what was found.
+"""An aide: a process beside a worker that reads the images of a job and later writes what was found.
+
+It holds one job, or a few small ones that share a pass of their model.
 
 Reading headers and writing objects is Python's own work. In a thread of the worker it would hold the
 interpreter's lock, and a network of many small steps then takes up to four times as long. In a process of
@@ -12,7 +14,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
@@ -49,34 +51,47 @@ class Aide:
         self._config = config
         self._empty = empty
         self._spool = spool
-        self._prepared: Prepared | None = None
+        self._held: dict[str, Prepared] = {}
+        self._more = False
 
-    def prepare(self, order: Order) -> Mapping[str, Input]:
-        """Reads an order's images and holds them; what the pipeline sees, by role. Raises as `prepare`."""
-        self._prepared = None
-        self._prepared = prepare(order, self._config, self._spool, self._empty)
-        return self._prepared.inputs
+    def prepare(self, order: Order, beside: Collection[str] = (), more: bool = False) -> Mapping[str, Input]:
+        """Reads an order's images and holds them; what the pipeline sees, by role. Raises as `prepare`.
 
-    def use_the_time(self) -> None:
+        Args:
+            order: what is to be run.
+            beside: ids of the jobs that stay held; all others are let go.
+            more: whether another order follows at once, so that no time is left.
+        """
+        self._more = more
+        self._held = {key: one for key, one in self._held.items() if key in beside}
+        self._held[order.job_id] = prepare(order, self._config, self._spool, self._empty)
+        return self._held[order.job_id].inputs
+
+    def use_the_time(self, wanted: Callable[[], bool]) -> None:
         """While a model runs, makes what only finishing needs; what fails here fails there again.
 
         While nobody waits, collects garbage, which is not done in the midst of a job.
+
+        Args:
+            wanted: whether the worker has called meanwhile.
         """
-        if self._prepared is None:
+        if not self._held:
             gc.collect()
-            return
-        with suppress(NodeError, OSError):
-            get_ahead(self._prepared.context)
+        for one in self._held.values():
+            if self._more or wanted():
+                return
+            try:
+                get_ahead(one.context)
+            except Exception:  # it must not end the process: no call waits for an answer
+                log.exception("not_made_ahead")
 
     def finish(self, job: Job, findings: Sequence[Finding]) -> Outcome:
         """Encodes what was found on the held images, and makes it durable. Raises GateRefused."""
-        assert self._prepared is not None  # noqa: S101 - the worker asks in this order
-        prepared, self._prepared = self._prepared, None
-        return keep(self._spool, job, finish(prepared, findings))
+        return keep(self._spool, job, finish(self._held.pop(job.id), findings))
 
     def explain(self, job: Job, order: Order, reason: str, state: JobState) -> Outcome:
         """Makes the objects that say why there is no result, and makes them durable."""
-        self._prepared = None
+        self._held.pop(job.id, None)
         return keep(self._spool, job, without_result(reason, order, self._config, state))
 
 
@@ -107,7 +122,7 @@ def serve(connection: Connection[object, object], config: Config, spool_root: Pa
             return
         line.send(_answer(calls[name], arguments))
         del arguments
-        aide.use_the_time()
+        aide.use_the_time(lambda: line.waits(0))
 
 
 def _answer(call: Callable[..., object], arguments: Sequence[object]) -> tuple[bool, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
@@ -47,7 +47,7 @@ class Limits:
 
 
 class AideProcess:
-    """An aide as its worker sees it; for one job at a time.
+    """An aide as its worker sees it; for one job at a time, or a few that it holds together.
 
     Every call raises what the aide raised, Permanent where it went beyond the limits, and WorkerLost where
     the process ended by itself; the next job's first call starts another one.
@@ -59,16 +59,26 @@ class AideProcess:
         self._spool_root = spool_root
         self._process, self._line = self._started()
         self._warm = False
+        self._held: set[str] = set()
 
     def wait_warm(self, seconds: float) -> None:
         """Returns when the process is warm, or has ended, or this time is over."""
         if not self._warm:
             self._line.waits(seconds)
 
-    def prepare(self, order: Order, limits: Limits) -> Mapping[str, Input]:
+    def prepare(
+        self, order: Order, limits: Limits, beside: Collection[str] = (), more: bool = False
+    ) -> Mapping[str, Input]:
         """As `Aide.prepare`."""
         self._revive()
-        return cast(Mapping[str, Input], self._call(limits, Aide.prepare.__name__, order))
+        self._held.intersection_update(beside)
+        inputs = self._call(limits, Aide.prepare.__name__, order, beside, more)
+        self._held.add(order.job_id)
+        return cast(Mapping[str, Input], inputs)
+
+    def holds(self, job_id: str) -> bool:
+        """Whether a job's images, once read, are still held: not where the process ended since."""
+        return job_id in self._held
 
     def finish(self, job: Job, findings: Sequence[Finding], limits: Limits) -> Outcome:
         """As `Aide.finish`."""
@@ -81,6 +91,7 @@ class AideProcess:
 
     def stop(self) -> None:
         """Ends the process; what it was doing is lost."""
+        self._held.clear()
         self._line.close()
         self._process.kill()
         self._process.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -60,16 +60,11 @@ class Records:
         return lost
 
     @contextmanager
-    def on_device(self, job: Job) -> Iterator[Callable[[float], None]]:
-        """Notes which job has the device, for the next life to know; gives its `progress`, called once.
-
-        Raises Cancelled where the job is no longer this worker's.
-        """
-        self._on_device.write_text(job.id)
+    def on_device(self, jobs: Sequence[Job]) -> Iterator[list[Callable[[float], None]]]:
+        """Notes which jobs have the device, for the next life to know; gives the `progress` of each."""
+        self._on_device.write_text("\n".join(job.id for job in jobs))
         try:
-            progress = self._progress(job)
-            progress(0.0)
-            yield progress
+            yield [self._progress(job) for job in jobs]
         finally:
             self._on_device.unlink()
 

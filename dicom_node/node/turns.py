@@ -1,4 +1,7 @@
-"""Who gets the device next: the most urgent job, also where it is read last; and few jobs ahead of it."""
+"""Who gets the device next: the most urgent job, also where it is read last; and few jobs ahead of it.
+
+Small jobs that share a pass of their model have one turn together; the first of them stands for all.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +16,58 @@ from dicom_node.pipeline import Input
 from dicom_node.records import Job
 
 AHEAD = 1
-"""Jobs that are read while another one has the device; each holds its volumes."""
+"""Turns whose jobs are read while another one has the device; each holds its volumes."""
+STOPS = "the worker stops"
+
+
+Answer = Sequence[Finding] | Exception
+"""What a model found, or why it found nothing."""
 
 
 class Closed(Transient):
     """The worker stops before this job got the device."""
 
 
+class Alone(Transient):
+    """The pass that this job shared came to nothing, whoever's fault it was: it is tried again, alone."""
+
+
 @dataclass(frozen=True)
-class Turn:
-    """A job that is ready for the device; `findings` is set when it had it."""
+class Ready:
+    """A job whose images are read."""
 
     job: Job
     inputs: Mapping[str, Input]
-    findings: Future[Sequence[Finding]] = field(default_factory=Future)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Jobs that are ready for the device, nearly always one; `answers` is set when they had it.
+
+    Attributes:
+        first: stands for all, also where it is not among those that are ready.
+    """
+
+    first: Job
+    ready: Sequence[Ready]
+    answers: Future[Sequence[Answer]] = field(default_factory=Future)
+
+    def fail(self, fault: Exception) -> None:
+        """Tells every job why there is no answer."""
+        self.answers.set_result([fault] * len(self.ready))
+
+    def break_off(self, fault: Exception) -> None:
+        """Fails a job; of several, nobody knows whose fault it was, so each is to be tried alone."""
+        self.fail(fault if len(self.ready) == 1 else Alone(f"in a pass that it shared: {fault}"))
 
     @property
     def rank(self) -> tuple[int, float, str]:
         """Sorts the most urgent first, then the oldest."""
-        return -self.job.priority, self.job.created_at.timestamp(), self.job.id
+        return -self.first.priority, self.first.created_at.timestamp(), self.first.id
 
 
 class Turns:
-    """What the hands and the device of one worker share."""
+    """What the hands and the device of one worker share; jobs are those that stand for their turn."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -74,15 +106,20 @@ class Turns:
             self._behind.discard(job.id)
             self._changed.notify_all()
 
-    def ask(self, job: Job, inputs: Mapping[str, Input]) -> Sequence[Finding]:
-        """Waits for the device, and for what the model finds. Raises Closed, and what the model raised."""
-        turn = Turn(job, inputs)
+    def ask(self, first: Job, ready: Sequence[Ready]) -> Turn:
+        """Asks for the device; the answers come with the turn, and are Closed where the worker stops.
+
+        Where none is ready there are none, and no other job waits for this turn.
+        """
+        turn = Turn(first, ready)
         with self._changed:
-            if self._closed:
-                raise Closed("the worker stops")
-            self._ready.append(turn)
+            if self._closed or not ready:
+                turn.fail(Closed(STOPS))
+                self.pass_by(first)
+            else:
+                self._ready.append(turn)
             self._changed.notify_all()
-        return turn.findings.result()
+        return turn
 
     def take(self, seconds: float) -> Turn | None:
         """The most urgent turn, for the device; None where there is none within this time."""
@@ -92,8 +129,8 @@ class Turns:
             if turn is None:
                 return None
             self._ready.remove(turn)
-            self._ahead.pop(turn.job.id, None)
-            self._behind.add(turn.job.id)
+            self._ahead.pop(turn.first.id, None)
+            self._behind.add(turn.first.id)
             self._busy = True
             return turn
 
@@ -104,7 +141,7 @@ class Turns:
         costs less than an urgent study that waits for another one's run.
         """
         turn = min(self._ready, key=lambda one: one.rank, default=None)
-        if turn is None or any(priority > turn.job.priority for priority in self._ahead.values()):
+        if turn is None or any(priority > turn.first.priority for priority in self._ahead.values()):
             return None
         return turn
 
@@ -113,7 +150,7 @@ class Turns:
         with self._changed:
             self._closed = True
             for turn in self._ready:
-                turn.findings.set_exception(Closed("the worker stops"))
+                turn.fail(Closed(STOPS))
             self._ready.clear()
 
     def settle(self, seconds: float) -> None:

@@ -1,8 +1,9 @@
 """A worker: claims jobs for one device, runs them on warm models, and records results that are owed.
 
 Its main thread is the device's: it does nothing but infer. Each of a few threads, the hands, carries one
-job at a time through its stages, with an aide that reads and writes for it; so the images of the next job
-are read, and the results of the last one encoded, while the device is busy with the one between.
+job at a time through its stages, or a few small ones that share a pass of their model, with an aide that
+reads and writes for it; so the images of the next job are read, and the results of the last one encoded,
+while the device is busy with the one between.
 """
 
 from __future__ import annotations
@@ -10,35 +11,29 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import structlog
 
 from dicom_node.config import resolve
-from dicom_node.errors import Cancelled, ModelFailed, NodeError, Transient
-from dicom_node.findings import Finding
+from dicom_node.errors import ModelFailed, NodeError, Permanent, Transient
 from dicom_node.infer.devices import limit_threads
 from dicom_node.infer.engine import Engine
 from dicom_node.infer.limits import Watchdog
-from dicom_node.node.aides import AideProcess, Limits
-from dicom_node.node.finishing import Ran
+from dicom_node.node.aides import AideProcess
 from dicom_node.node.folders import spool_folder
-from dicom_node.node.negotiating import takers
-from dicom_node.node.orders import order_of
-from dicom_node.node.outcomes import Outcome, addressed, keep, kept
+from dicom_node.node.hand import Hand, limits_of
 from dicom_node.node.recording import Records
 from dicom_node.node.site import Site, worker_name
-from dicom_node.node.turns import AHEAD, Closed, Turn, Turns
+from dicom_node.node.turns import AHEAD, Turn, Turns
 from dicom_node.pipeline import Case, Pipeline
-from dicom_node.records import Job, JobState
+from dicom_node.records import Job
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.1
-MAX_ATTEMPTS = 5
-"""Tries of a job that fails in a way that may pass."""
+TOGETHER_BYTES = 64 * 1024 * 1024
+"""What the images of jobs that share a pass may take on the disk: worker and aide hold all of them."""
 HANDS = 1 + AHEAD + 1
 """One job has the device, so many are ahead of it, and one is being finished, or is more urgent than all."""
 NICE = 10
@@ -61,7 +56,7 @@ class Worker:
         self._engine = Engine(self._pipelines, self._device, site.config.node.model_memory_mb)
         self._turns = Turns()
         self._claiming = threading.Condition()
-        self._idle: list[AideProcess] = []
+        self._idle: list[Hand] = []
         self._stop = threading.Event()
         self._records = Records(site, self._name, self._stop)
 
@@ -72,29 +67,32 @@ class Worker:
         os.nice(NICE)  # before the aides start: they inherit it
         limit_threads(self._site.config.node.threads)
         gc.freeze()  # what is imported is no garbage: no collection looks at it again in the midst of a job
-        aides = [AideProcess(self._site.config, spool_folder(self._site.config)) for _ in range(HANDS)]
-        self._recover(aides[0])
+        hands = [self._hand() for _ in range(HANDS)]
+        self._recover(hands[0])
         self._warm()
-        for aide in aides:
-            aide.wait_warm(SETTLE_SECONDS)
-        hands = [threading.Thread(target=self._carry_on, args=(aide,), daemon=True) for aide in aides]
         for hand in hands:
-            hand.start()
+            hand.aide.wait_warm(SETTLE_SECONDS)
+        threads = [threading.Thread(target=self._carry_on, args=(hand,), daemon=True) for hand in hands]
+        for thread in threads:
+            thread.start()
         ready.set()
         while not stop.is_set():
             if (turn := self._turns.take(POLL_SECONDS)) is not None:
                 self._infer(turn)
                 del turn  # its volumes are not held while nothing is to do
         self._turns.close()
-        for hand, aide in zip(hands, aides, strict=True):
-            hand.join()
-            aide.stop()
+        for thread, hand in zip(threads, hands, strict=True):
+            thread.join()
+            hand.aide.stop()
 
-    def _recover(self, aide: AideProcess) -> None:
+    def _hand(self) -> Hand:
+        aide = AideProcess(self._site.config, spool_folder(self._site.config))
+        return Hand(self._site, self._pipelines, self._turns, self._records, aide)
+
+    def _recover(self, hand: Hand) -> None:
         """Gives back what an earlier life held, and fails what ended it too often."""
         for lost in self._records.recover():
-            reason = f"its worker ended {lost.attempt} times while it ran this"
-            self._records.end(lost, self._explained(lost, aide, reason))
+            hand.fail(lost, f"its worker ended {lost.attempt} times while it ran this")
 
     def _warm(self) -> None:
         """Loads every model before a study waits for it; one that can't be loaded fails its own jobs only."""
@@ -105,130 +103,85 @@ class Worker:
                 log.error("model_not_loaded", pipeline=name, error=str(fault))
 
     def _infer(self, turn: Turn) -> None:
-        """Gives a job the device, within its limits."""
-        job, limits = turn.job, self._limits(turn.job)
+        """Gives a turn's jobs the device, within their limits: together as long as each could take alone."""
+        jobs = [one.job for one in turn.ready]
+        limits = limits_of(self._site, jobs[0])
         try:
             with (
-                Watchdog(limits.seconds, limits.memory_mb, lambda reason: self._break_off(turn, reason)),
-                self._records.on_device(job) as progress,
+                Watchdog(
+                    limits.seconds * len(jobs), limits.memory_mb, lambda reason: self._break_off(turn, reason)
+                ),
+                self._records.on_device(jobs) as progress,
             ):
-                findings = self._engine.run(job.pipeline, Case(turn.inputs, progress))
-        except Exception as fault:  # noqa: BLE001 - the hand that waits for it records it
-            turn.findings.set_exception(fault)
+                cases = [Case(one.inputs, note) for one, note in zip(turn.ready, progress, strict=True)]
+                answers = self._engine.run_many(jobs[0].pipeline, cases)
+        except Exception as fault:
+            log.exception("turn_crashed", jobs=[job.id for job in jobs])
+            turn.break_off(Permanent(f"the node itself failed: {type(fault).__name__}"))
         else:
-            turn.findings.set_result(findings)
+            turn.answers.set_result(answers)
 
     def _break_off(self, turn: Turn, reason: str) -> None:
-        """Fails a job that is beyond its limits, and lets the others end what they write: then all ends."""
+        """Ends a turn that is beyond its limits, and lets the others end what they write: then all ends."""
         self._turns.close()
-        turn.findings.set_exception(ModelFailed(reason))
+        turn.break_off(ModelFailed(reason))
         self._turns.settle(SETTLE_SECONDS)
 
-    def _carry_on(self, aide: AideProcess) -> None:
-        """A hand's life: one job after the other."""
-        while (job := self._claimed(aide)) is not None:
+    def _carry_on(self, hand: Hand) -> None:
+        """A hand's life: one job, or a few together, after the other."""
+        while jobs := self._claimed(hand):
             try:
-                self._carry(job, aide)
+                hand.carry(jobs)
             finally:
-                self._turns.leave(job)
+                self._turns.leave(jobs[0])
 
-    def _claimed(self, aide: AideProcess) -> Job | None:
-        """Waits for a job; None at the end.
+    def _claimed(self, hand: Hand) -> list[Job]:
+        """Waits for a job, and takes what may share its pass; none at the end.
 
         One hand waits for all, so that none is ahead without need: the one that had a job last, since the
         memory of its aide is at hand.
         """
         with self._claiming:
-            self._idle.append(aide)
+            self._idle.append(hand)
             try:
                 while not self._stop.is_set():
-                    if self._idle[-1] is aide and (job := self._next()) is not None:
-                        return job
+                    if self._idle[-1] is hand and (jobs := self._next()):
+                        return jobs
                     self._claiming.wait(POLL_SECONDS)
             finally:
-                self._idle.remove(aide)
+                self._idle.remove(hand)
                 self._claiming.notify_all()
-        return None
+        return []
 
-    def _next(self) -> Job | None:
-        """The next job, if one may come in."""
+    def _next(self) -> list[Job]:
+        """The next job, if one may come in, and its company."""
         more, above = self._turns.bar()
         try:
             if more and (job := self._claim(above)) is not None:
                 self._turns.enter(job)
-                return job
+                return [job, *self._company(job)]
         except Transient as fault:
             log.warning("worker_waits", error=str(fault))
-        return None
+        return []
 
     def _claim(self, above: int | None) -> Job | None:
-        routes = [route.name for route in self._site.config.routes]
-        return self._ledger.work.claim(self._name, list(self._pipelines), _now(), above, routes)
+        return self._ledger.work.claim(self._name, list(self._pipelines), _now(), above, self._routes())
 
-    def _carry(self, job: Job, aide: AideProcess) -> None:
-        """Brings a job to its end: results, a reason, or back into the queue."""
-        log.info("job_started", job=job.id, pipeline=job.pipeline, attempt=job.attempt)
+    def _company(self, job: Job) -> list[Job]:
+        """Small jobs that wait and may share a job's pass; none where it was tried before, or is large."""
+        most = self._pipelines[job.pipeline].at_once - 1
+        if most < 1 or job.attempt > 1 or job.missing is not None:
+            return []
         try:
-            outcome = self._kept(job) or self._outcome(job, aide)
-        except Cancelled:
-            log.warning("job_taken_away", job=job.id)
-            return
-        except Closed as fault:
-            self._records.give_back(job, str(fault), 0.0)
-            return
-        except Transient as fault:
-            if job.attempt < MAX_ATTEMPTS:
-                self._records.give_back(job, str(fault), 5.0 * 2 ** (job.attempt - 1))
-                return
-            outcome = self._explained(job, aide, f"tried {job.attempt} times; the last error: {fault}")
-        except NodeError as fault:
-            outcome = self._explained(job, aide, str(fault))
-        except Exception as fault:
-            log.exception("job_crashed", job=job.id)
-            outcome = self._explained(job, aide, f"the node itself failed: {type(fault).__name__}")
-        self._records.end(job, outcome)
+            return self._ledger.work.claim_company(
+                self._name, job, most, TOGETHER_BYTES, _now(), self._routes()
+            )
+        except Transient as fault:  # the job itself is claimed
+            log.warning("worker_goes_alone", job=job.id, error=str(fault))
+            return []
 
-    def _kept(self, job: Job) -> Outcome | None:
-        """What an earlier run of a job said, also to destinations that it has only now."""
-        if (outcome := kept(self._site.spool, job.id)) is None:
-            return None
-        log.info("job_was_done_before", job=job.id, state=outcome.state)
-        return addressed(outcome, takers(self._site, job.destinations))
-
-    def _outcome(self, job: Job, aide: AideProcess) -> Outcome:
-        """Takes a job through its stages."""
-        if job.missing is not None:
-            return self._explained(job, aide, job.missing, JobState.NOT_APPLICABLE)
-        limits = self._limits(job)
-        order = order_of(job, self._site, self._pipelines[job.pipeline])
-        times = [time.monotonic()]
-        inputs = aide.prepare(order, limits)
-        times.append(time.monotonic())
-        findings: Sequence[Finding] = self._turns.ask(job, inputs)
-        times.append(time.monotonic())
-        outcome = aide.finish(job, findings, limits)
-        times.append(time.monotonic())
-        seconds = [round(end - start, 3) for start, end in pairwise(times)]
-        log.info(
-            "job_timed", job=job.id, **dict(zip(("read_s", "device_s", "write_s"), seconds, strict=True))
-        )
-        return outcome
-
-    def _explained(
-        self, job: Job, aide: AideProcess, reason: str, state: JobState = JobState.FAILED
-    ) -> Outcome:
-        """The outcome of a job without a result, with objects that say why where they can be made."""
-        self._turns.pass_by(job)
-        try:
-            order = order_of(job, self._site, self._pipelines[job.pipeline])
-            return aide.explain(job, order, reason, state, self._limits(job))
-        except NodeError as fault:
-            log.error("job_not_explained", job=job.id, error=str(fault))
-            return keep(self._site.spool, job, Ran(state, reason, (), ()))
-
-    def _limits(self, job: Job) -> Limits:
-        configured = self._site.config.pipelines[job.pipeline]
-        return Limits(configured.time_limit, configured.memory_limit_mb)
+    def _routes(self) -> list[str]:
+        return [route.name for route in self._site.config.routes]
 
 
 def _now() -> datetime:

@@ -119,16 +119,19 @@ class WorkerAtWork:
 
 @pytest.fixture
 def at_work(tmp_path: Path) -> Iterator[Start]:
-    """Makes a site with a queue; `at_work(sections, name={option: value})` for each pipeline."""
+    """Makes a site with a queue; `at_work(sections, name={option: value})` for each pipeline, a Block."""
     made: list[WorkerAtWork] = []
+
+    def beside(key: str) -> bool:
+        return key == "use" or "limit" in key
 
     def make(sections: dict[str, Any] | None = None, **pipelines: dict[str, Any]) -> WorkerAtWork:
         described = {
             name: {"use": "tests.node.slow_block:Block"}
-            | {key: value for key, value in options.items() if "limit" in key}
+            | {key: value for key, value in options.items() if beside(key)}
             | {
                 "options": {"notes": str(tmp_path)}
-                | {key: value for key, value in options.items() if "limit" not in key}
+                | {key: value for key, value in options.items() if not beside(key)}
             }
             for name, options in pipelines.items()
         }

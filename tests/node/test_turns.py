@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 
-from dicom_node.node.turns import Closed, Turn, Turns
+from dicom_node.errors import ModelFailed
+from dicom_node.node.turns import Alone, Closed, Ready, Turn, Turns
 from dicom_node.records import Job
-from tests.peers import wait_until
 
 SOON = 0.05
 """Seconds for which a device looks whether there is a turn, where there is none."""
@@ -34,29 +33,21 @@ def job(name: str, priority: int = 0) -> Job:
 @contextmanager
 def asking(turns: Turns, one: Job) -> Iterator[None]:
     """A hand that has read a job's images waits for the device."""
-
-    def ask() -> None:
-        with pytest.raises(Closed):
-            turns.ask(one, {})
-
-    hand = threading.Thread(target=ask, daemon=True)
-    hand.start()
+    turn = turns.ask(one, [Ready(one, {})])
     try:
-        wait_until(
-            lambda: any(turn.job is one for turn in turns._ready), seconds=60, what=f"{one.id} is read"
-        )
         yield
     finally:
         turns.close()
-        hand.join()
+        assert turn.answers.done()
+        assert all(isinstance(answer, Closed) for answer in turn.answers.result())
 
 
 def taken(turn: Turn | None) -> str | None:
     """Whose turn it was; its hand goes on."""
     if turn is None:
         return None
-    turn.findings.set_exception(Closed("the test ends"))
-    return turn.job.id
+    turn.fail(Closed("the test ends"))
+    return turn.first.id
 
 
 def test_the_device_waits_for_an_urgent_job_that_is_still_being_read() -> None:
@@ -78,13 +69,44 @@ def test_no_job_waits_for_another_of_its_own_urgency() -> None:
         assert taken(turns.take(10)) == "first"
 
 
-@pytest.mark.parametrize("ends", [Turns.pass_by, Turns.leave], ids=["unfit", "through"])
-def test_an_urgent_job_that_will_not_ask_keeps_the_device_from_nobody(ends: object) -> None:
+@pytest.mark.parametrize(
+    "ends", [lambda turns, one: turns.ask(one, []), Turns.leave], ids=["unfit", "through"]
+)
+def test_an_urgent_job_that_will_not_ask_keeps_the_device_from_nobody(
+    ends: Callable[[Turns, Job], object],
+) -> None:
     turns, routine, urgent = Turns(), job("routine"), job("urgent", 1000)
     turns.enter(routine)
     turns.enter(urgent)
     with asking(turns, routine):
         assert turns.take(SOON) is None
-        assert callable(ends)
         ends(turns, urgent)
         assert taken(turns.take(10)) == "routine"
+
+
+def test_jobs_that_share_a_turn_count_as_one_and_are_told_together() -> None:
+    turns = Turns()
+    jobs = [job(name) for name in ("first", "second", "third")]
+    turns.enter(jobs[0])
+    assert turns.bar() == (True, None)
+    turn = turns.ask(jobs[0], [Ready(one, {}) for one in jobs[1:]])  # the first one's images are unfit
+    assert turns.take(10) is turn
+    assert turns.bar() == (True, None), "one may be ahead of the device"
+    turns.enter(job("next"))
+    assert turns.bar() == (True, 0)
+    turn.break_off(ModelFailed("the time limit was reached"))
+    assert [type(answer) for answer in turn.answers.result()] == [Alone, Alone]
+
+
+def test_a_turn_of_one_job_that_is_broken_off_fails_it() -> None:
+    turns, one = Turns(), job("one")
+    turn, fault = turns.ask(one, [Ready(one, {})]), ModelFailed("the time limit was reached")
+    turn.break_off(fault)
+    assert turn.answers.result() == [fault]
+
+
+def test_who_asks_after_the_end_is_told_so() -> None:
+    turns, one = Turns(), job("one")
+    turns.close()
+    [answer] = turns.ask(one, [Ready(one, {})]).answers.result()
+    assert isinstance(answer, Closed)

@@ -136,14 +136,22 @@ def test_a_network_that_ends_its_process_fails_and_its_neighbours_are_done(at_wo
     assert [jobs[one]["state"] for one in others] == ["done"] * 3
 
 
-def test_an_aide_that_is_killed_costs_its_job_a_try_and_the_warm_models_nothing(at_work: Start) -> None:
-    worker = at_work(block={})
+@pytest.mark.parametrize(
+    "how", [{}, {"use": "tests.node.shared_pass:Shared"}], ids=["a job each", "both share a pass"]
+)
+def test_an_aide_that_is_killed_costs_its_jobs_a_try_and_the_warm_models_nothing(
+    at_work: Start, how: dict[str, str]
+) -> None:
+    worker = at_work(block=how)
     first, second = worker.series(), worker.series()
     worker.hold.touch()
     jobs = [worker.queued.job(uid, "block") for uid in (first, second)]
     worker.start()
     worker.wait_for(
-        lambda: len(worker.events("job_started")) == 2 and bool(worker.noted("begin")), "both are in hand"
+        lambda: (
+            len(worker.events("job_started")) == 2 and bool(worker.noted("begin") or worker.noted("pass"))
+        ),
+        "both are in hand",
     )
     assert worker.process is not None
     for child in psutil.Process(worker.process.pid).children():
