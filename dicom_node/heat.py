@@ -87,7 +87,7 @@ class ClassActivation:
         layers = [name for name, module in model.named_modules() if isinstance(module, kinds)]
         if not layers:
             raise ModelUnavailable("heat maps need a network with convolutions")
-        self._camera = GradCAM(Logits(), target_layers=f"model.{layers[-1]}")
+        self._camera = GradCAM(Logits().eval(), target_layers=f"model.{layers[-1]}")
 
     def __call__(self, inputs: Any, number: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Maps of how much each place spoke for a class.

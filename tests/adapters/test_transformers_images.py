@@ -87,6 +87,14 @@ def test_a_heat_map_shows_the_slices_that_were_looked_at(tmp_path: Path, case: C
     assert np.flatnonzero(heat.array.any(axis=(1, 2))).tolist() == [7, 22]
 
 
+def test_a_heat_map_changes_nothing_of_what_is_found_then_and_later(tmp_path: Path, case: Case) -> None:
+    folder = str(hub.classifier(tmp_path / "resnet"))
+    plain = probabilities(run(ImageClassifier, case, model=folder))
+    adapter = ImageClassifier(ImageClassifier.options_type.model_validate({"model": folder, "heatmap": True}))
+    adapter.load("cpu")
+    assert [probabilities(list(adapter.run(case))) for _ in range(3)] == [plain] * 3
+
+
 def test_a_transformers_heat_map_lies_on_what_it_saw(tmp_path: Path) -> None:
     folder = str(hub.vision_transformer(tmp_path / "vit"))
     for row, column in ((8, 16), (24, 0), (0, 8), (16, 24)):
