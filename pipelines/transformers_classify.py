@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,16 @@ from pydantic import Field
 from dicom_node.pipeline import (
     ABSENT,
     PRESENT,
-    Case,
     Classification,
     Finding,
     Heatmap,
     explainer_of,
 )
-from pipelines.transformers_base import ConceptOptions, HubOptions, HubPipeline
+from pipelines.transformers_base import ConceptOptions
+from pipelines.transformers_pictures import PictureOptions, PicturePipeline, Shown
 
 
-class ClassifyOptions(HubOptions):
+class ClassifyOptions(PictureOptions):
     """Labels, and how slices become one answer."""
 
     labels: dict[str, ConceptOptions] = Field(default_factory=dict)
@@ -34,7 +34,7 @@ class ClassifyOptions(HubOptions):
     """Whether to show where the most probable label was seen: Grad-CAM, or a transformer's attention."""
 
 
-class ImageClassifier(HubPipeline):
+class ImageClassifier(PicturePipeline):
     """Any model that transformers loads for image classification."""
 
     name, version, title = "image_classifier", "0", "Image classification"
@@ -48,14 +48,13 @@ class ImageClassifier(HubPipeline):
         if self.options.heatmap:
             self._explain = explainer_of(self._model)
 
-    def run(self, case: Case) -> Iterable[Finding]:
-        """Yields a Classification for each label, and a Heatmap if the site wants one."""
-        import torch
+    def _look(self, inputs: Mapping[str, Any]) -> Iterable[NDArray[np.float32]]:
+        """The logits of each picture."""
+        return np.asarray(self._model(**inputs).logits.float().cpu())
 
-        slices = self._key_slices(case)
-        inputs = self._inputs(images=[each.picture for each in slices])
-        with torch.no_grad():
-            logits = self._model(**inputs).logits.float().cpu().numpy()
+    def _findings(self, shown: Shown, seen: Sequence[NDArray[np.float32]]) -> Iterable[Finding]:
+        """Yields a Classification for each label, and a Heatmap if the site wants one."""
+        logits = np.stack(seen)
         names = {int(n): str(label) for n, label in self._model.config.id2label.items()}
         scores = {n: self._probability(logits, n, label) for n, label in names.items()}
         for number, label in names.items():
@@ -63,7 +62,7 @@ class ImageClassifier(HubPipeline):
                 yield self._classification(label, scores[number])
         if self.options.heatmap:
             best = max(scores, key=scores.__getitem__)
-            yield self._heatmap(case, inputs["pixel_values"], [each.k for each in slices], best)
+            yield self._heatmap(shown, best)
 
     def _probability(self, logits: NDArray[np.float32], number: int, label: str) -> float:
         """One calibrated probability of (slices, labels) logits."""
@@ -89,10 +88,10 @@ class ImageClassifier(HubPipeline):
         support = f"threshold {site.threshold:g}, {over}"
         return Classification(site.concept(label), value, probability, support=support)
 
-    def _heatmap(self, case: Case, pixels: object, ks: list[int], number: int) -> Heatmap:
-        maps = self._explain(pixels, number, case.volume.grid.shape[1:])
-        array = np.zeros(case.volume.grid.shape, np.float32)
-        array[ks] = maps
+    def _heatmap(self, shown: Shown, number: int) -> Heatmap:
+        shape = shown.case.volume.grid.shape
+        array = np.zeros(shape, np.float32)
+        array[shown.ks] = self._explain(shown.inputs["pixel_values"], number, shape[1:])
         return Heatmap(array, f"Where {self._model.config.id2label[number]} was seen")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydantic import Field
 
-from dicom_node.pipeline import ABSENT, Case, Classification, Detection, Finding
-from pipelines.transformers_base import ConceptOptions, HubOptions, HubPipeline
+from dicom_node.pipeline import ABSENT, Classification, Detection, Finding
+from pipelines.transformers_base import ConceptOptions
+from pipelines.transformers_pictures import PictureOptions, PicturePipeline, Shown
 
 
-class DetectOptions(HubOptions):
+class DetectOptions(PictureOptions):
     """What is reported of the boxes found."""
 
     labels: dict[str, ConceptOptions] = Field(default_factory=dict)
@@ -19,7 +21,7 @@ class DetectOptions(HubOptions):
     """At most so many boxes, the surest first."""
 
 
-class Detector(HubPipeline):
+class Detector(PicturePipeline):
     """Any model that transformers loads for object detection (DETR, YOLOS, RT-DETR and their kin)."""
 
     name, version, title = "detector", "0", "Detection"
@@ -27,37 +29,42 @@ class Detector(HubPipeline):
     options_type = DetectOptions
     options: DetectOptions
 
-    def run(self, case: Case) -> Iterable[Finding]:
+    def _look(self, inputs: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        """The scores, labels and boxes of each picture; boxes as shares of its width and height."""
+        return self._processor.post_process_object_detection(  # type: ignore[no-any-return]  # no types there
+            self._model(**inputs), threshold=0.0
+        )
+
+    def _most(self) -> int:
+        """Detectors take large pictures: no more at once than cases."""
+        return self.at_once
+
+    def _findings(self, shown: Shown, seen: Sequence[Mapping[str, Any]]) -> Iterable[Finding]:
         """Yields a Detection for each box; a Classification "absent" for each label without one."""
-        found = sorted(self._detections(case), key=lambda pair: -pair[1].score)[: self.options.most]
+        found = sorted(self._detections(shown, seen), key=lambda pair: -pair[1].score)[: self.options.most]
         yield from (detection for _, detection in found)
-        seen = {label for label, _ in found}
+        there = {label for label, _ in found}
         wanted = self.options.labels or dict.fromkeys(self._model.config.id2label.values(), ConceptOptions())
         for label, site in wanted.items():
-            if label not in seen:
+            if label not in there:
                 concept = site.concept(label)
                 yield Classification(concept, ABSENT, support=f"no box scored {site.threshold:g} or more")
 
-    def _detections(self, case: Case) -> Iterable[tuple[str, Detection]]:
-        import torch
-
-        _, rows, columns = case.volume.grid.shape
-        for each in self._key_slices(case):
-            inputs = self._inputs(images=[each.picture])
-            with torch.no_grad():
-                output = self._model(**inputs)
-            [boxes] = self._processor.post_process_object_detection(
-                output, threshold=0.0, target_sizes=[(rows, columns)]
-            )
+    def _detections(self, shown: Shown, seen: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, Detection]]:
+        _, rows, columns = shown.case.volume.grid.shape
+        for k, boxes in zip(shown.ks, seen, strict=True):
             for score, number, box in zip(boxes["scores"], boxes["labels"], boxes["boxes"], strict=True):
                 label = self._model.config.id2label[int(number)]
                 site = self.options.labels.get(label, ConceptOptions())
                 if (self.options.labels and label not in self.options.labels) or score < site.threshold:
                     continue
                 # Boxes count pixel edges from 0, voxel coordinates their centres; edges stay in the image.
-                left, top, right, bottom = (float(edge) - 0.5 for edge in box)
-                lower = (float(each.k), max(top, -0.5), max(left, -0.5))
-                upper = (float(each.k), min(bottom, rows - 0.5), min(right, columns - 0.5))
+                sizes = (columns, rows, columns, rows)
+                left, top, right, bottom = (
+                    float(edge) * size - 0.5 for edge, size in zip(box, sizes, strict=True)
+                )
+                lower = (float(k), max(top, -0.5), max(left, -0.5))
+                upper = (float(k), min(bottom, rows - 0.5), min(right, columns - 0.5))
                 if all(low < high for low, high in zip(lower[1:], upper[1:], strict=True)):
                     concept = site.concept(label)
                     yield label, Detection(concept, lower, upper, min(float(score), 1.0))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dicom_node.pipeline import ABSENT, PRESENT, Case, Classification, Finding, ModelUnavailable
-from pipelines.transformers_base import ConceptOptions, HubOptions, HubPipeline
+from dicom_node.pipeline import ABSENT, PRESENT, Classification, Finding, ModelUnavailable
+from pipelines.transformers_base import ConceptOptions
+from pipelines.transformers_pictures import PictureOptions, PicturePipeline, Shown
 
 
 class PromptOptions(ConceptOptions):
@@ -20,13 +22,13 @@ class PromptOptions(ConceptOptions):
     absent: tuple[str, ...] = Field(min_length=1)
 
 
-class ZeroShotOptions(HubOptions):
+class ZeroShotOptions(PictureOptions):
     """What to look for."""
 
     prompts: dict[str, PromptOptions] = Field(min_length=1)
 
 
-class ZeroShot(HubPipeline):
+class ZeroShot(PicturePipeline):
     """Any model that gives images and texts a common embedding (CLIP, SigLIP and their kin)."""
 
     name, version, title = "zero_shot", "0", "Zero-shot classification"
@@ -42,16 +44,30 @@ class ZeroShot(HubPipeline):
             name = Path(self.options.model).name
             raise ModelUnavailable(f"the model {name!r} gives images and texts no common embedding")
 
-    def run(self, case: Case) -> Iterable[Finding]:
-        """Yields a Classification for each finding that the site wrote prompts for.
+    def _tensors(self, pictures: list[NDArray[np.uint8]]) -> Mapping[str, Any]:
+        """Pictures, with the words of all findings: the model sees every picture once."""
+        words = [
+            text for prompts in self.options.prompts.values() for text in (*prompts.present, *prompts.absent)
+        ]
+        return self._inputs(images=pictures, text=words, padding="max_length", truncation=True)
 
-        The model sees every picture once, with the words of all findings.
-        """
-        pictures = [each.picture for each in self._key_slices(case)]
-        wanted = self.options.prompts
-        words = [text for prompts in wanted.values() for text in (*prompts.present, *prompts.absent)]
-        likeness, first = self._likeness(pictures, words), 0
-        for label, prompts in wanted.items():
+    def _common(self) -> Collection[str]:
+        """The words' tensors."""
+        names: Collection[str] = self._processor.tokenizer.model_input_names
+        return names
+
+    def _look(self, inputs: Mapping[str, Any]) -> Iterable[NDArray[np.float32]]:
+        """The logits of each picture, one for each text."""
+        return np.asarray(self._model(**inputs).logits_per_image.float().cpu())
+
+    def _findings(
+        self,
+        shown: Shown,  # noqa: ARG002 - the others need it
+        seen: Sequence[NDArray[np.float32]],
+    ) -> Iterable[Finding]:
+        """Yields a Classification for each finding that the site wrote prompts for."""
+        likeness, first = np.stack(seen), 0
+        for label, prompts in self.options.prompts.items():
             split = first + len(prompts.present)
             last = split + len(prompts.absent)
             present, absent = likeness[:, first:split], likeness[:, split:last]
@@ -60,14 +76,6 @@ class ZeroShot(HubPipeline):
             value = PRESENT if probability >= prompts.threshold else ABSENT
             concept = prompts.concept(label)
             yield Classification(concept, value, probability, support=f"prompt: {prompts.present[0]}")
-
-    def _likeness(self, pictures: list[NDArray[np.uint8]], texts: list[str]) -> NDArray[np.float32]:
-        """(pictures, texts) logits."""
-        import torch
-
-        inputs = self._inputs(images=pictures, text=texts, padding="max_length", truncation=True)
-        with torch.no_grad():
-            return np.asarray(self._model(**inputs).logits_per_image.float().cpu())
 
 
 def present_probability(

@@ -85,6 +85,7 @@ def clip(folder: Path) -> Path:
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
         "max_position_embeddings": 16,
+        "eos_token_id": VOCABULARY["[EOS]"],  # where a text's embedding is taken
     }
     vision = {
         "hidden_size": 16,
