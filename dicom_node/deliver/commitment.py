@@ -1,20 +1,22 @@
 """Storage commitment as SCU (PS3.4 J): a destination is asked to take responsibility for what it was sent.
 
 It answers when it likes: at once on the association that asked, or later on one that it opens to our
-receiver. The first is listened for here, the second is the receiver's.
+receiver. The first is listened for here, once for all requests; the second is the receiver's.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pydicom import Dataset
 from pynetdicom.presentation import build_context
 
 from dicom_node.association import Association, Message, associate, name_of
-from dicom_node.association.commitment import COMMITMENT, COMMITMENT_INSTANCE, outcome_of
+from dicom_node.association.commitment import COMMITMENT, COMMITMENT_INSTANCE, REQUEST, outcome_of
+from dicom_node.association.operation import RESPONSE, Operation
 from dicom_node.association.peer import intelligible
 from dicom_node.config.models import DestinationConfig
 from dicom_node.errors import BadInput, PeerRefused, PeerUnavailable
@@ -24,11 +26,6 @@ LINGER = 3.0
 """Seconds for which the association stays open for an answer that comes on it."""
 _LOOK = 0.2
 """Seconds between looks for an answer that came otherwise."""
-_N_ACTION_RQ, _N_ACTION_RSP, _N_EVENT_REPORT_RQ = 0x0130, 0x8130, 0x0100
-_RESPONSE = 0x8000
-"""The bit that makes a request's Command Field (0000,0100) its response's (PS3.7 E.1)."""
-_REQUEST = 1
-"""Action Type ID of a storage commitment request (PS3.4 J.3.2.1)."""
 _MAY_PASS = {0x0110, 0x0210, 0x0213}
 """Statuses of an N-ACTION that say "later": processing failure, duplicate invocation, resources."""
 _NO_SUCH_TRANSACTION = 0x0115
@@ -48,43 +45,60 @@ Told = Callable[[CommitmentOutcome], bool]
 """Takes an answer; False where its transaction is not awaited."""
 
 
-def ask_commitment(
-    deliveries: Sequence[Delivery],
-    destination: DestinationConfig,
-    node_ae_title: str,
-    transaction_uid: str,
-    told: Told,
-    answered: Callable[[], bool],
-) -> None:
-    """Asks a destination for storage commitment, and listens a moment for its answer.
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """An open association on which a destination is asked, request after request."""
 
-    Args:
-        deliveries: what it was sent.
-        destination: whom to ask.
-        node_ae_title: the calling AE title; where an answer on another association goes.
-        transaction_uid: names the request in the answer.
-        told: is given an answer that comes on this association.
-        answered: whether the answer came meanwhile, in whatever way.
+    assoc: Association
+    told: Told
 
-    Raises:
-        PeerUnavailable: no answer, or one that says later. PeerRefused: it doesn't offer it, or says no.
-    """
-    with associate(destination, node_ae_title, [build_context(COMMITMENT)]) as assoc:
-        command = Dataset()
-        command.CommandField, command.ActionTypeID = _N_ACTION_RQ, _REQUEST
+    def ask(self, deliveries: Sequence[Delivery], transaction_uid: str) -> None:
+        """Asks it to take responsibility for what it was sent; answers that come meanwhile are told.
+
+        Args:
+            deliveries: what it was sent.
+            transaction_uid: names the request in the answer.
+
+        Raises:
+            PeerUnavailable: no answer to the request, or one that says later. PeerRefused: it says no.
+        """
+        assoc, command = self.assoc, Dataset()
+        command.CommandField, command.ActionTypeID = Operation.N_ACTION, REQUEST
         command.RequestedSOPClassUID = COMMITMENT
         command.RequestedSOPInstanceUID = COMMITMENT_INSTANCE
         assoc.send(assoc.contexts[0], command, _request(deliveries, transaction_uid))
-        while (message := assoc.receive()).command.CommandField != _N_ACTION_RSP:
-            _take(assoc, message, told)
+        while (message := assoc.receive()).command.CommandField != Operation.N_ACTION | RESPONSE:
+            _take(assoc, message, self.told)
         if message.status != 0:
-            text = f"{name_of(destination)} answered a storage commitment request with {message.status:04X}"
+            text = f"{name_of(assoc.peer)} answered a storage commitment request with {message.status:04X}"
             raise (PeerUnavailable if message.status in _MAY_PASS else PeerRefused)(text)
-        with suppress(PeerUnavailable):  # it has taken the request, and may answer in another way
-            until = time.monotonic() + LINGER
-            while not answered() and time.monotonic() < until:
-                if assoc.comes(_LOOK):
-                    _take(assoc, assoc.receive(), told)
+
+    def listen(self, answered: Callable[[], bool]) -> None:
+        """Takes what is told on this association, until all is answered in whatever way, or for LINGER.
+
+        Raises:
+            PeerUnavailable: the association ended; what was asked stays asked.
+        """
+        until = time.monotonic() + LINGER
+        while not self.assoc.ended and not answered() and time.monotonic() < until:
+            if self.assoc.comes(_LOOK):
+                _take(self.assoc, self.assoc.receive(), self.told)
+
+
+@contextmanager
+def commitments(destination: DestinationConfig, node_ae_title: str, told: Told) -> Iterator[Asker]:
+    """An association for requests of storage commitment.
+
+    Args:
+        destination: whom to ask.
+        node_ae_title: the calling AE title; where an answer on another association goes.
+        told: is given every answer that comes on this association.
+
+    Raises:
+        PeerUnavailable: it does not answer. PeerRefused: it doesn't offer storage commitment.
+    """
+    with associate(destination, node_ae_title, [build_context(COMMITMENT)]) as assoc:
+        yield Asker(assoc, told)
 
 
 def outcomes_of(
@@ -118,7 +132,7 @@ def _request(deliveries: Sequence[Delivery], transaction_uid: str) -> Dataset:
 def _take(assoc: Association, message: Message, told: Told) -> None:
     """Takes an N-EVENT-REPORT, and answers it. Raises PeerUnavailable, also where it is something else."""
     request, answer = message.command, Dataset()
-    if request.CommandField != _N_EVENT_REPORT_RQ:
+    if request.CommandField != Operation.N_EVENT_REPORT:
         raise PeerUnavailable(f"{name_of(assoc.peer)} sent something that it was not asked for")
     with intelligible(assoc.peer):
         event = message.data_set()
@@ -126,7 +140,7 @@ def _take(assoc: Association, message: Message, told: Told) -> None:
         status = 0 if told(outcome_of(event)) else _NO_SUCH_TRANSACTION
     except BadInput:
         status = _NO_SUCH_TRANSACTION
-    answer.CommandField = _N_EVENT_REPORT_RQ | _RESPONSE
+    answer.CommandField = Operation.N_EVENT_REPORT | RESPONSE
     answer.MessageIDBeingRespondedTo, answer.Status = request.MessageID, status
     answer.AffectedSOPClassUID, answer.AffectedSOPInstanceUID = COMMITMENT, COMMITMENT_INSTANCE
     if "EventTypeID" in request:

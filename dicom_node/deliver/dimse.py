@@ -17,17 +17,16 @@ from pynetdicom.dsutils import split_dataset
 from pynetdicom.presentation import PresentationContext
 
 from dicom_node.association import Association, NothingAccepted, associate, name_of
+from dicom_node.association.operation import Operation
 from dicom_node.config.models import DestinationConfig
 from dicom_node.deliver.contexts import Form, batches, chosen_context, sop_class_name
 from dicom_node.deliver.outcomes import answered, failed
-from dicom_node.errors import BadInput, NodeError, Transient
+from dicom_node.errors import BadInput, NodeError, PeerUnavailable, Transient
 from dicom_node.records import Delivery, DeliveryOutcome
 
 LOSSES = 3
 """Associations lost in a row after which the rest of a batch waits for its next attempt."""
 
-_C_STORE_RQ = 0x0001
-"""Command Field (0000,0100), PS3.7 9.3.1.1."""
 _MEDIUM = 0
 """Priority (0000,0700)."""
 
@@ -71,7 +70,7 @@ def send(
         try:
             parcels.append(_parcel(delivery, open_path(delivery.path)))
         except NodeError as error:
-            settle(failed(delivery, error))
+            settle(failed(delivery, error, absent=True))
     for contexts in batches(parcel.form for parcel in parcels):
         proposed = {(cx.abstract_syntax, syntax) for cx in contexts for syntax in cx.transfer_syntax}
         group = [
@@ -117,10 +116,10 @@ def _send_group(
             yield from (_not_accepted(parcel, destination) for parcel in parcels[done:])
             return
         except NodeError as error:
-            yield from (failed(parcel.delivery, error) for parcel in parcels[done:])
+            yield from (failed(parcel.delivery, error, absent=True) for parcel in parcels[done:])
             return
     lost = Transient(f"{name_of(destination)} broke {losses} associations in a row")
-    yield from (failed(parcel.delivery, lost) for parcel in parcels[done:])
+    yield from (failed(parcel.delivery, lost, absent=True) for parcel in parcels[done:])
 
 
 def _store(assoc: Association, parcel: _Parcel, destination: DestinationConfig) -> DeliveryOutcome:
@@ -129,7 +128,7 @@ def _store(assoc: Association, parcel: _Parcel, destination: DestinationConfig) 
     if context is None:
         return _not_accepted(parcel, destination)
     command = Dataset()
-    command.CommandField, command.Priority = _C_STORE_RQ, _MEDIUM
+    command.CommandField, command.Priority = Operation.C_STORE, _MEDIUM
     command.AffectedSOPClassUID = parcel.form.sop_class_uid
     command.AffectedSOPInstanceUID = delivery.sop_instance_uid
     try:
@@ -137,10 +136,13 @@ def _store(assoc: Association, parcel: _Parcel, destination: DestinationConfig) 
             file.seek(parcel.offset)
             untouched = context.transfer_syntax[0] == parcel.form.transfer_syntax_uid
             answer = assoc.ask(context, command, file if untouched else dcmread(parcel.path))
+    except PeerUnavailable as error:  # it may have been about to answer
+        return failed(delivery, error, absent=False)
     except NodeError as error:
-        return failed(delivery, error)
+        return failed(delivery, error, absent=True)
     except OSError as error:
-        return failed(delivery, Transient(f"{delivery.path} cannot be read: {error.strerror}"))
+        unread = Transient(f"{delivery.path} cannot be read: {error.strerror}")
+        return failed(delivery, unread, absent=True)
     return answered(delivery, answer.status, name_of(destination))
 
 
@@ -150,4 +152,5 @@ def _not_accepted(parcel: _Parcel, destination: DestinationConfig) -> DeliveryOu
         parcel.delivery.id,
         f"{name_of(destination)} does not accept {sop_class} as {syntax}; "
         "allow it there, or leave this kind out of the destination's `outputs`",
+        absent=True,
     )

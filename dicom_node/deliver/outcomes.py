@@ -11,9 +11,11 @@ from dicom_node.records import Delivery, DeliveryOutcome
 log = structlog.get_logger()
 
 
-def failed(delivery: Delivery, error: NodeError, status: int | None = None) -> DeliveryOutcome:
-    """The outcome of an attempt that ended with an error."""
-    return DeliveryOutcome(delivery.id, str(error), isinstance(error, Transient), status)
+def failed(
+    delivery: Delivery, error: NodeError, status: int | None = None, *, absent: bool
+) -> DeliveryOutcome:
+    """The outcome of an attempt that ended with an error; `absent`: see `DeliveryOutcome`."""
+    return DeliveryOutcome(delivery.id, str(error), isinstance(error, Transient), status, absent)
 
 
 def answered(delivery: Delivery, status: int, where: str) -> DeliveryOutcome:
@@ -22,7 +24,7 @@ def answered(delivery: Delivery, status: int, where: str) -> DeliveryOutcome:
     if means.kind in {"delivered", "warning"}:
         return DeliveryOutcome(delivery.id, status=status)
     text = f"{where} answered {status:04X}: {means.text}"
-    return DeliveryOutcome(delivery.id, text, transient=means.kind == "transient", status=status)
+    return DeliveryOutcome(delivery.id, text, means.kind == "transient", status, absent=True)
 
 
 def report(delivery: Delivery, outcome: DeliveryOutcome) -> None:

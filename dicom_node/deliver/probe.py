@@ -34,6 +34,7 @@ from pynetdicom.presentation import build_context
 from dicom_node.association import MAX_CONTEXTS, NothingAccepted, Peer, associate
 from dicom_node.association.commitment import COMMITMENT
 from dicom_node.association.find import MODELS
+from dicom_node.association.operation import Operation
 from dicom_node.deliver.contexts import LABEL_MAP, Form
 from dicom_node.deliver.status import meaning
 from dicom_node.errors import PeerRefused
@@ -72,8 +73,6 @@ _SHORT = {
     JPEG2000Lossless: "JPEG 2000",
 }
 VERIFICATION = UID("1.2.840.10008.1.1")
-_C_ECHO_RQ = 0x0030
-"""Command Field (0000,0100), PS3.7 9.3.5.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def echo(peer: Peer, calling_ae_title: str) -> float:
     """
     began = time.monotonic()
     command = Dataset()
-    command.CommandField, command.AffectedSOPClassUID = _C_ECHO_RQ, VERIFICATION
+    command.CommandField, command.AffectedSOPClassUID = Operation.C_ECHO, VERIFICATION
     with associate(peer, calling_ae_title, [build_context(VERIFICATION)]) as assoc:
         status = assoc.ask(assoc.contexts[0], command).status
     if status != 0:

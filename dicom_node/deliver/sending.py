@@ -22,7 +22,7 @@ def send(
     """Sends objects by C-STORE, or by STOW-RS where the destination has a url. Raises nothing.
 
     Where the destination's `confirm` is true, success stands for what it lists afterwards; where it is
-    "commitment", for its answer alone: `ask_commitment` is the next step.
+    "commitment", for its answer alone: `commitments` are the next step.
 
     Args:
         deliveries: what to send, all owed to this destination.

@@ -20,7 +20,10 @@ FAILED_SOP_SEQUENCE, FAILURE_REASON, WARNING_REASON = "00081198", "00081197", "0
 REFERENCED_SOP_SEQUENCE, SOP_INSTANCE_UID = "00081199", "00081155"
 """Tags of the response's DICOM JSON (PS3.18 table 10.5.3-1)."""
 
+_NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _NOT_IMPLEMENTED = 501
+_PERHAPS_STORED = {408, 500, 502, 504}
+"""Statuses of a server, or of a proxy before it, that may have failed after it had stored."""
 _REFUSALS = {
     400: "it calls the request malformed",
     401: "it wants a user and password; give them in the url",
@@ -51,12 +54,13 @@ def send(
     with httpx.Client(timeout=destination.timeout) as client:
         for delivery in deliveries:
             try:
-                if away is not None:
-                    raise away
-                outcome = _store(client, delivery, destination, open_path(delivery.path))
+                if away is None:
+                    outcome = _store(client, delivery, destination, open_path(delivery.path))
+                else:
+                    outcome = failed(delivery, away, absent=True)
             except NodeError as error:
                 away = error if isinstance(error, PeerUnavailable) else None
-                outcome = failed(delivery, error)
+                outcome = failed(delivery, error, absent=not isinstance(error, _UnansweredError))
             outcomes.append(outcome)
             settled(outcome)
     return outcomes
@@ -75,6 +79,10 @@ def reach(destination: DestinationConfig) -> None:
         raise PeerRefused(text)
     if answer.is_server_error and answer.status_code != _NOT_IMPLEMENTED:
         raise PeerUnavailable(f"{destination.where} answered {answer.status_code} {answer.reason_phrase}")
+
+
+class _UnansweredError(PeerUnavailable):
+    """A request went out, at least in part, and no answer came."""
 
 
 class _Multipart:
@@ -120,11 +128,13 @@ def _post(client: httpx.Client, destination: DestinationConfig, body: _Multipart
     }
     try:
         return client.post(f"{destination.url}/studies", content=iter(body), headers=headers)
-    except httpx.TimeoutException as error:
-        raise PeerUnavailable(f"{destination.where}: no answer within {destination.timeout:g} s") from error
-    except httpx.TransportError as error:
-        why = str(error).lower() or "the connection broke"
-        raise PeerUnavailable(f"{destination.where}: {why}; is it running?") from error
+    except httpx.RequestError as error:
+        fault = PeerUnavailable if isinstance(error, _NOT_REACHED) else _UnansweredError
+        if isinstance(error, httpx.TimeoutException):
+            text = f"{destination.where}: no answer within {destination.timeout:g} s"
+        else:
+            text = f"{destination.where}: {str(error).lower() or 'the connection broke'}; is it running?"
+        raise fault(text) from error
 
 
 def outcome_of(delivery: Delivery, answer: httpx.Response, destination: DestinationConfig) -> DeliveryOutcome:
@@ -136,10 +146,11 @@ def outcome_of(delivery: Delivery, answer: httpx.Response, destination: Destinat
         return DeliveryOutcome(delivery.id, status=0)
     text = f"{destination.where} answered {answer.status_code} {answer.reason_phrase}"
     if answer.status_code in _REFUSALS:
-        return failed(delivery, PeerRefused(f"{text}: {_REFUSALS[answer.status_code]}"), answer.status_code)
+        refusal = PeerRefused(f"{text}: {_REFUSALS[answer.status_code]}")
+        return failed(delivery, refusal, answer.status_code, absent=True)
     later = answer.status_code in {408, 425, 429} or answer.is_server_error
     fault = PeerUnavailable(text) if later else PeerRefused(text)
-    return failed(delivery, fault, answer.status_code)
+    return failed(delivery, fault, answer.status_code, absent=answer.status_code not in _PERHAPS_STORED)
 
 
 def _reading(answer: httpx.Response, sop_instance_uid: str) -> tuple[bool | None, int | None]:

@@ -57,6 +57,13 @@ class Promised:
         alike = groupby(rows, lambda row: (row.pop("transaction_uid"), row.pop("not_before")))
         return [Unpromised(*key, tuple(Delivery(**row) for row in some)) for key, some in alike]
 
+    def awaited(self) -> set[str]:
+        """Transaction UIDs of the commitments that were asked for and are awaited."""
+        asked = DeliveryRow.state == DeliveryState.SENT, DeliveryRow.transaction_uid.is_not(None)
+        with self._db.read() as conn:
+            found = conn.execute(select(DeliveryRow.transaction_uid).where(*asked).distinct()).scalars()
+            return {uid for uid in found if uid is not None}
+
     def asks(self, deliveries: Sequence[Delivery], transaction_uid: str | None, due: datetime) -> None:
         """Notes under which transaction a commitment is asked for; None: it could not be, and is again."""
         these = DeliveryRow.id.in_([one.id for one in deliveries])

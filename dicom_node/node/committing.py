@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import structlog
 from pydicom.uid import generate_uid
 
-from dicom_node.deliver import ask_commitment, confirmed, outcomes_of, retry_delay
-from dicom_node.errors import NodeError, Transient
+from dicom_node.config.models import DestinationConfig
+from dicom_node.deliver import Asker, commitments, confirmed, outcomes_of, retry_delay
+from dicom_node.errors import NodeError, PeerUnavailable, Transient
 from dicom_node.ledger import Unpromised
 from dicom_node.node.site import Site
 from dicom_node.records import Delivery, DeliveryOutcome
@@ -18,6 +22,12 @@ from dicom_node.records import Delivery, DeliveryOutcome
 log = structlog.get_logger()
 AGAIN = timedelta(seconds=30)
 """After which a destination that could not be asked is asked again."""
+ASKING = 10.0
+"""Seconds for which requests are made at a time: what is owed to the destination is to be sent, too."""
+
+_Studies = deque[tuple[Delivery, ...]]
+_Lost = tuple[Unpromised, str]
+"""Of what the destination will not tell more, and why."""
 
 
 def see_to_commitments(site: Site, destination: str) -> None:
@@ -26,60 +36,106 @@ def see_to_commitments(site: Site, destination: str) -> None:
     A delivery is noted under its transaction before the request goes out: whatever ends this process, an
     answer finds it, or the end of the wait does.
     """
+    unasked, lost = list[Delivery](), list[_Lost]()
     for one in site.ledger.promised.of(destination):
-        if one.transaction_uid is None:
-            if one.due <= datetime.now(UTC):
-                _ask(site, destination, one.deliveries)
-        elif (answer := site.spool.promises.answer(one.transaction_uid)) is not None:
-            outcomes = outcomes_of(one.deliveries, answer, site.config.destinations[destination])
-            _settle(site, one, outcomes, "it takes responsibility for it")
-        elif one.due <= datetime.now(UTC):
-            _give_up(site, destination, one, "it did not tell in time whether it takes responsibility")
+        try:
+            if one.transaction_uid is None:
+                unasked += one.deliveries if one.due <= datetime.now(UTC) else ()
+            elif not _answered(site, destination, one) and _waited_for(site, destination, one):
+                lost.append((one, "it did not tell in time whether it takes responsibility"))
+        except Exception:  # it holds up nothing else
+            log.exception("commitment_failed", destination=destination, transaction_uid=one.transaction_uid)
+    studies = deque(_by_study(unasked))
+    if site.config.destinations[destination].confirm == "commitment":
+        lost += _ask(site, destination, studies) if studies else ()
+    else:  # it was, when these were sent
+        lost += _all_lost(studies, "it is not asked to take responsibility any more")
+    if lost:
+        _give_up(site, destination, lost)
 
 
-def _ask(site: Site, destination: str, deliveries: Sequence[Delivery]) -> None:
+def _answered(site: Site, destination: str, one: Unpromised) -> bool:
+    """Whether a destination has told; then that is recorded."""
+    answer = site.spool.promises.answer(one.transaction_uid or "")
+    if answer is None:
+        return False
+    outcomes = outcomes_of(one.deliveries, answer, site.config.destinations[destination])
+    _settle(site, one, outcomes, "it takes responsibility for it")
+    return True
+
+
+def _waited_for(site: Site, destination: str, one: Unpromised) -> bool:
+    """Whether an answer has been awaited for long enough."""
+    now, wait = datetime.now(UTC), _wait(site.config.destinations[destination])
+    if one.due > now + wait:  # the clock was set back, or the wait made shorter, since it was asked
+        site.ledger.promised.asks(one.deliveries, one.transaction_uid, now + wait)
+    return one.due <= now
+
+
+def _wait(peer: DestinationConfig) -> timedelta:
+    return timedelta(seconds=peer.commitment_wait)
+
+
+def _by_study(deliveries: Iterable[Delivery]) -> Iterator[tuple[Delivery, ...]]:
     """One transaction for each study: some archives take no more."""
-    for _study, some in groupby(deliveries, lambda one: one.study_instance_uid):
-        _ask_for(site, destination, tuple(some))
+    ordered = sorted(deliveries, key=lambda one: (one.study_instance_uid, one.id))
+    for _study, some in groupby(ordered, lambda one: one.study_instance_uid):
+        yield tuple(some)
 
 
-def _ask_for(site: Site, destination: str, deliveries: tuple[Delivery, ...]) -> None:
-    peer, promises, transaction_uid = (
-        site.config.destinations[destination],
-        site.spool.promises,
-        generate_uid(prefix=None),
-    )
-    now = datetime.now(UTC)
-    asked = Unpromised(transaction_uid, now + timedelta(seconds=peer.commitment_wait), deliveries)
-    if peer.confirm != "commitment":  # it was, when these were sent
-        _give_up(site, destination, asked, "it is not asked to take responsibility any more")
-        return
-    site.ledger.promised.asks(deliveries, transaction_uid, asked.due)
+def _ask(site: Site, destination: str, studies: _Studies) -> Iterator[_Lost]:
+    """Asks for as many studies as time allows, on one association; those that are asked leave the queue."""
+    peer = site.config.destinations[destination]
     try:
-        promises.expect(transaction_uid)
-        ask_commitment(
-            deliveries,
-            peer,
-            site.config.node.ae_title,
-            transaction_uid,
-            promises.told,
-            lambda: promises.answer(transaction_uid) is not None,
-        )
-        log.info("commitment_asked", destination=destination, results=len(deliveries))
+        with commitments(peer, site.config.node.ae_title, site.spool.promises.told) as asker:
+            yield from _ask_on(asker, site, peer, studies)
     except Transient as fault:
-        log.warning("commitment_not_asked", destination=destination, error=str(fault))
-        site.ledger.promised.asks(deliveries, None, now + AGAIN)
-        promises.settle(transaction_uid)
+        log.warning("commitment_not_asked", destination=destination, studies=len(studies), error=str(fault))
+        again = datetime.now(UTC) + AGAIN
+        for deliveries in studies:
+            site.ledger.promised.asks(deliveries, None, again)
     except NodeError as fault:
-        _give_up(site, destination, asked, str(fault))
+        yield from _all_lost(studies, str(fault))
 
 
-def _give_up(site: Site, destination: str, asked: Unpromised, why: str) -> None:
-    """What the destination lists decides."""
-    log.warning("commitment_given_up", destination=destination, results=len(asked.deliveries), why=why)
-    peer, sent = site.config.destinations[destination], [DeliveryOutcome(one.id) for one in asked.deliveries]
-    outcomes = confirmed(asked.deliveries, sent, peer, site.config.node.ae_title, site.spool.path)
-    _settle(site, asked, outcomes, f"it lists it; {why}")
+def _ask_on(asker: Asker, site: Site, peer: DestinationConfig, studies: _Studies) -> Iterator[_Lost]:
+    """Makes the requests, then listens once for all. Raises Transient, with what was not asked left over."""
+    promises, asked, until = site.spool.promises, list[str](), time.monotonic() + ASKING
+    try:
+        while studies and (not asked or time.monotonic() < until):
+            transaction_uid, deliveries = generate_uid(prefix=None), studies[0]
+            due = datetime.now(UTC) + _wait(peer)
+            site.ledger.promised.asks(deliveries, transaction_uid, due)
+            try:
+                promises.expect(transaction_uid)
+                asker.ask(deliveries, transaction_uid)
+                asked.append(transaction_uid)
+            except Transient:
+                promises.settle(transaction_uid)
+                raise
+            except NodeError as fault:
+                yield Unpromised(transaction_uid, due, deliveries), str(fault)
+            studies.popleft()
+    finally:
+        with suppress(PeerUnavailable):  # what was asked may be answered in another way
+            asker.listen(lambda: all(promises.answer(uid) is not None for uid in asked))
+        log.info("commitment_asked", peer=peer.where, studies=len(asked), left=len(studies))
+
+
+def _all_lost(studies: _Studies, why: str) -> Iterator[_Lost]:
+    now = datetime.now(UTC)
+    yield from ((Unpromised(None, now, deliveries), why) for deliveries in studies)
+
+
+def _give_up(site: Site, destination: str, lost: Sequence[_Lost]) -> None:
+    """What the destination lists decides: it is asked once for all."""
+    peer, deliveries = site.config.destinations[destination], [d for one, _ in lost for d in one.deliveries]
+    sent = [DeliveryOutcome(one.id) for one in deliveries]
+    found = confirmed(deliveries, sent, peer, site.config.node.ae_title, site.spool.path)
+    outcomes = {one.delivery_id: one for one in found}
+    for one, why in lost:
+        log.warning("commitment_given_up", destination=destination, results=len(one.deliveries), why=why)
+        _settle(site, one, [outcomes[each.id] for each in one.deliveries], f"it lists it; {why}")
 
 
 def _settle(site: Site, asked: Unpromised, outcomes: Sequence[DeliveryOutcome], cause: str) -> None:

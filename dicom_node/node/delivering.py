@@ -23,7 +23,10 @@ def deliver_due(site: Site, destination: str) -> None:
     """
     if cut_off := site.ledger.outbox.recover(destination, datetime.now(UTC)):
         log.warning("delivery_was_cut_off", destination=destination, deliveries=cut_off)
-    see_to_commitments(site, destination)
+    try:
+        see_to_commitments(site, destination)
+    except Exception:  # what is owed is sent, whatever becomes of what was
+        log.exception("commitments_failed", destination=destination)
     peer = site.config.destinations[destination]
     while deliveries := site.ledger.outbox.begin(destination, datetime.now(UTC)):
         outcomes = send(deliveries, peer, site.config.node.ae_title, site.spool.path)

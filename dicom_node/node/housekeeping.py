@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 def keep_house(site: Site) -> int:
-    """Forgets series that are old enough, and history; gives the number of series forgotten."""
+    """Forgets series that are old enough, history, and what a crash left; gives the number of series."""
     now = datetime.now(UTC)
     keep = site.config.keep
     forgotten = 0
@@ -26,6 +26,7 @@ def keep_house(site: Site) -> int:
     for path in site.ledger.retention.forget_history(now - timedelta(days=keep.history_days)):
         site.spool.remove(path)
     site.ledger.values.forget(now - timedelta(days=keep.values_days))
+    site.spool.promises.settle_others(site.ledger.promised.awaited)
     _clear_journals(site, now - timedelta(days=keep.images_days))
     if forgotten:
         log.info("series_forgotten", series=forgotten)

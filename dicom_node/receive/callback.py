@@ -17,6 +17,7 @@ from pynetdicom.presentation import build_context, build_role
 
 from dicom_node.association import Association, associate
 from dicom_node.association.commitment import COMMITMENT, COMMITMENT_INSTANCE
+from dicom_node.association.operation import Operation
 from dicom_node.config.models import Config
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.receive.commitment import Report
@@ -25,7 +26,6 @@ from dicom_node.records import Refusal, StorageCommitment
 from dicom_node.spool import Spool
 
 log = structlog.get_logger()
-_N_EVENT_REPORT_RQ = 0x0100
 _DELAYS = (2.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 """Seconds after each attempt; the last one again and again."""
 _OWED_FOR = timedelta(days=1)
@@ -151,7 +151,7 @@ def _report(assoc: Association, report: Report) -> None:
     context = assoc.context(COMMITMENT)
     assert context is not None  # noqa: S101 - nothing else was proposed
     command = Dataset()
-    command.CommandField = _N_EVENT_REPORT_RQ
+    command.CommandField = Operation.N_EVENT_REPORT
     command.AffectedSOPClassUID = COMMITMENT
     command.AffectedSOPInstanceUID = COMMITMENT_INSTANCE
     command.EventTypeID = report.event_type

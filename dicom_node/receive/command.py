@@ -6,9 +6,9 @@ pynetdicom's message classes do all others; these two cost microseconds instead 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from struct import Struct, error
 
+from dicom_node.association.operation import RESPONSE
 from dicom_node.errors import BadInput
 
 _ELEMENT = Struct("<HHI")
@@ -16,19 +16,6 @@ _US = Struct("<H")
 _NO_DATA_SET = 0x0101
 _CLASS, _FIELD, _MESSAGE_ID, _DATA_SET_TYPE, _INSTANCE = 0x0002, 0x0100, 0x0110, 0x0800, 0x1000
 _REQUESTED_CLASS, _RESPONDED_TO, _STATUS, _COMMENT = 0x0003, 0x0120, 0x0900, 0x0902
-RESPONSE = 0x8000
-
-
-class Operation(IntEnum):
-    """Command Field of the requests that the node serves (PS3.7 E.1-1)."""
-
-    C_STORE = 0x0001
-    C_ECHO = 0x0030
-    N_EVENT_REPORT = 0x0100
-    N_SET = 0x0120
-    N_ACTION = 0x0130
-    N_CREATE = 0x0140
-    C_CANCEL = 0x0FFF
 
 
 class BadCommand(BadInput):

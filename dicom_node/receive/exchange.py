@@ -10,10 +10,11 @@ from typing import Protocol
 
 import structlog
 
+from dicom_node.association.operation import Operation
 from dicom_node.errors import BadInput, OutOfResources
 from dicom_node.receive import command, services
 from dicom_node.receive.admission import Admitted, refusal
-from dicom_node.receive.command import Command, Operation
+from dicom_node.receive.command import Command
 from dicom_node.receive.commitment import Reports
 from dicom_node.receive.negotiation import Agreement, Context, Request
 from dicom_node.receive.pdu import COMMAND, LAST, command_pdu

@@ -20,9 +20,11 @@ from pynetdicom.dimse_primitives import N_ACTION, N_CREATE, N_EVENT_REPORT, N_SE
 from pynetdicom.dsutils import decode
 from pynetdicom.pdu_primitives import P_DATA
 
-from dicom_node.association.commitment import COMMITMENT, outcome_of
+from dicom_node.association.commitment import COMMITMENT, REQUEST, outcome_of
+from dicom_node.association.operation import Operation
 from dicom_node.errors import BadInput, OutOfResources
-from dicom_node.receive.command import Command, Operation
+from dicom_node.headers import ODD_VALUES
+from dicom_node.receive.command import Command
 from dicom_node.receive.messages import send_message
 from dicom_node.receive.negotiation import MPPS, Context
 from dicom_node.receive.pdu import COMMAND, LAST
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 _LARGEST = 32 << 20
 """Bytes of a request's data set: a commitment of a hundred thousand instances."""
-_REQUEST = 1
-"""Action Type ID of a storage commitment request (PS3.4 J.3.2.1)."""
 _SERVED = (Operation.N_ACTION, Operation.N_CREATE, Operation.N_EVENT_REPORT, Operation.N_SET)
 _RESPONSES = {
     N_ACTION: N_ACTION_RSP,
@@ -123,13 +123,16 @@ class Service:
     def _commit(self, request: N_ACTION) -> None:
         """Answers that the request was taken, then reports what is held."""
         exchange, ds = self._exchange, self._data_set()
-        if request.ActionTypeID != _REQUEST:
+        if request.ActionTypeID != REQUEST:
             raise Refused(Status.NO_SUCH_ACTION, "no such action")
         transaction_uid = str(ds.get("TransactionUID") or "")
-        references = [
-            (str(item.get("ReferencedSOPClassUID") or ""), str(item.get("ReferencedSOPInstanceUID") or ""))
-            for item in ds.get("ReferencedSOPSequence") or ()
-        ]
+        try:
+            references = [
+                (str(item.get("ReferencedSOPClassUID") or ""), str(item.get("ReferencedSOPInstanceUID") or ""))
+                for item in ds.get("ReferencedSOPSequence") or ()
+            ]
+        except ODD_VALUES as error:
+            raise Refused(Status.INVALID_ARGUMENT_VALUE, "Referenced SOP Sequence is no sequence") from error
         if not transaction_uid or not references:
             raise Refused(Status.MISSING_ATTRIBUTE, "Transaction UID or Referenced SOP Sequence is missing")
         exchange.record()

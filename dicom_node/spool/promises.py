@@ -5,10 +5,11 @@ A receiver may take the answer, and knows no ledger: what it may take, and what 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from dicom_node.records import CommitmentOutcome
 from dicom_node.spool import layout
@@ -38,8 +39,8 @@ class Promises:
         return True
 
     def answer(self, transaction_uid: str) -> CommitmentOutcome | None:
-        """What was answered; None where nothing was yet."""
-        with suppress(FileNotFoundError):
+        """What was answered; None where nothing was yet, or it is torn."""
+        with suppress(FileNotFoundError, ValidationError):
             if content := self._path(transaction_uid).read_bytes():
                 return _ADAPTER.validate_json(content)
         return None
@@ -47,6 +48,20 @@ class Promises:
     def settle(self, transaction_uid: str) -> None:
         """The answer is in the ledger, or is not awaited any more."""
         self._path(transaction_uid).unlink(missing_ok=True)
+
+    def settle_others(self, awaited: Callable[[], Collection[str]]) -> int:
+        """Removes what a crash left of transactions that were settled; gives the number of files.
+
+        Args:
+            awaited: asked for the Transaction UIDs that are awaited, once the files are listed: of a new
+                transaction, the ledger knows before there is a file.
+        """
+        paths = list(self._folder.glob("[!.]*"))
+        names = {layout.component(uid) for uid in awaited()} if paths else set[str]()
+        others = [path for path in paths if path.name not in names]
+        for path in others:
+            path.unlink(missing_ok=True)
+        return len(others)
 
     def _path(self, transaction_uid: str) -> Path:
         return self._folder / layout.component(transaction_uid)

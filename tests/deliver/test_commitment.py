@@ -5,17 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pynetdicom import AE, evt
 
-from dicom_node.association.commitment import COMMITMENT, COMMITMENT_INSTANCE
-from dicom_node.deliver import ask_commitment, outcomes_of, send
-from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.association.commitment import COMMITMENT, COMMITMENT_INSTANCE, outcome_of
+from dicom_node.deliver import commitments, outcomes_of, send
+from dicom_node.errors import BadInput, PeerRefused, PeerUnavailable
 from dicom_node.records import CommitmentOutcome, Delivery
 from tests.deliver.objects import destination, write_object
 from tests.deliver.scps import scp
@@ -29,17 +29,21 @@ def deliveries(tmp_path: Path) -> list[Delivery]:
     return [write_object(folder) for _ in range(3)]
 
 
-def asked(deliveries: list[Delivery], port: int, ae_title: str = "PACS") -> list[CommitmentOutcome]:
-    """Asks a peer; the answers that came on the same association."""
+def asked(
+    deliveries: list[Delivery], port: int, ae_title: str = "PACS", transactions: tuple[str, ...] = ("2.25.1",)
+) -> list[CommitmentOutcome]:
+    """Asks a peer, on one association; the answers that came on it."""
     told: list[CommitmentOutcome] = []
 
     def tell(answer: CommitmentOutcome) -> bool:
         told.append(answer)
-        return answer.transaction_uid == "2.25.1"
+        return answer.transaction_uid in transactions
 
-    ask_commitment(
-        deliveries, destination(port, ae_title=ae_title), "NODE", "2.25.1", tell, lambda: bool(told)
-    )
+    with commitments(destination(port, ae_title=ae_title), "NODE", tell) as asker:
+        for transaction_uid in transactions:
+            asker.ask(deliveries, transaction_uid)
+        with suppress(PeerUnavailable):
+            asker.listen(lambda: set(transactions) <= {one.transaction_uid for one in told})
     return told
 
 
@@ -56,6 +60,15 @@ def test_a_peer_that_answers_on_the_same_association(deliveries: list[Delivery],
     assert [one.error for one in outcomes[:2]] == [None, None]
     assert outcomes[2].transient
     assert "takes no responsibility for it: it does not hold it" in str(outcomes[2].error)
+
+
+def test_many_requests_and_their_answers_share_an_association(
+    deliveries: list[Delivery], tmp_path: Path
+) -> None:
+    transactions = tuple(f"2.25.{n}" for n in range(1, 6))
+    with receiver(tmp_path / "node") as peer:
+        told = asked(deliveries, peer.port, TITLE, transactions)
+    assert [one.transaction_uid for one in told] == [*transactions]
 
 
 @contextmanager
@@ -130,6 +143,26 @@ def test_what_a_reason_means(failed: dict[str, int], transient: bool, words: str
     assert words in str(outcome.error)
 
 
+@pytest.mark.parametrize(
+    "reason", [[0x0110, 0x0112], "no number"], ids=["several reasons", "a reason in words"]
+)
+def test_an_outcome_of_an_odd_shape_is_bad_input(reason: object) -> None:
+    event, item = Dataset(), Dataset()
+    event.TransactionUID, item.ReferencedSOPInstanceUID = "2.25.1", "1.2"
+    item.add(DataElement("FailureReason", "US" if isinstance(reason, list) else "LO", reason))
+    event.FailedSOPSequence = [item]
+    with pytest.raises(BadInput):
+        outcome_of(event)
+
+
+def test_an_outcome_whose_sequence_is_none_is_bad_input() -> None:
+    event = Dataset()
+    event.TransactionUID = "2.25.1"
+    event.add(DataElement("FailedSOPSequence", "LO", "no sequence"))
+    with pytest.raises(BadInput):
+        outcome_of(event)
+
+
 def test_a_report_of_something_else_is_answered_as_such(deliveries: list[Delivery]) -> None:
     """An archive may use the association to tell of an earlier transaction, then of ours."""
     statuses: list[int] = []
@@ -151,15 +184,6 @@ def test_a_report_of_something_else_is_answered_as_such(deliveries: list[Deliver
         configure=lambda ae: ae.add_supported_context(COMMITMENT),
         handlers=[(evt.EVT_N_ACTION, act)],
     ) as port:
-        told: list[CommitmentOutcome] = []
-
-        def tell(answer: CommitmentOutcome) -> bool:
-            told.append(answer)
-            return answer.transaction_uid == "2.25.1"
-
-        def ours() -> bool:
-            return any(one.transaction_uid == "2.25.1" for one in told)
-
-        ask_commitment(deliveries, destination(port), "NODE", "2.25.1", tell, ours)
+        told = asked(deliveries, port)
     assert [one.transaction_uid for one in told] == ["2.25.99", "2.25.1"]
     assert statuses[:1] == [0x0115]

@@ -60,6 +60,19 @@ def test_an_outcome_without_a_transaction_is_refused(tmp_path: Path) -> None:
         assoc.release()
 
 
+def test_an_outcome_of_an_odd_shape_is_refused_and_the_next_one_is_taken(tmp_path: Path) -> None:
+    with receiver(tmp_path) as scp:
+        ds = commitment("1.2.6")
+        scp.spool.promises.expect(str(ds.TransactionUID))
+        ds.FailedSOPSequence = commitment("1.2.7").ReferencedSOPSequence
+        ds.FailedSOPSequence[0].FailureReason = [0x0110, 0x0112]
+        assoc = call(scp)
+        assert tell(assoc, ds, 2) == 0x0120
+        ds.FailedSOPSequence[0].FailureReason = 0x0110
+        assert tell(assoc, ds, 2) == 0
+        assoc.release()
+
+
 def test_an_archive_that_may_not_speak_of_commitments_is_not_heard(tmp_path: Path) -> None:
     peers = {"archive": {"ae_title": "ARCHIVE", "may": ["store"]}}
     with receiver(tmp_path, peers=peers) as scp:
