@@ -31,6 +31,8 @@ class Finder:
 
     assoc: Association
     context: PresentationContext
+    most: int | None = None
+    """Matches of a question, of which more are no answer; None: as many as there are."""
 
     @property
     def patient_root(self) -> bool:
@@ -42,7 +44,7 @@ class Finder:
 
         Raises:
             PeerUnavailable: the peer failed, or stopped answering.
-            PeerRefused: it does not support what was asked.
+            PeerRefused: it does not support what was asked, or gives more than `most`.
         """
         query, command = Dataset(), Dataset()
         query.QueryRetrieveLevel = level
@@ -54,6 +56,10 @@ class Finder:
         found: list[Dataset] = []
         while code_to_category((answer := self.assoc.receive()).status) == "Pending":
             found.append(_identifier(answer, self.assoc.peer))
+            if self.most is not None and len(found) > self.most:
+                raise PeerRefused(
+                    f"{name_of(self.assoc.peer)} answered a C-FIND with over {self.most} matches"
+                )
         self._check(answer.status)
         return found
 
@@ -76,7 +82,10 @@ def _identifier(answer: Message, peer: Peer) -> Dataset:
 
 
 @contextmanager
-def finder(peer: Peer, calling_ae_title: str) -> Iterator[Finder]:
-    """Opens an association for C-FIND. Raises what `associate` raises."""
-    with associate(peer, calling_ae_title, [build_context(model) for model in MODELS]) as assoc:
-        yield Finder(assoc, next(cx for model in MODELS if (cx := assoc.context(model)) is not None))
+def finder(
+    peer: Peer, calling_ae_title: str, until: float | None = None, most: int | None = None
+) -> Iterator[Finder]:
+    """Opens an association for C-FIND. `until` and errors: see `associate`; `most`: see `Finder`."""
+    models = [build_context(model) for model in MODELS]
+    with associate(peer, calling_ae_title, models, until=until) as assoc:
+        yield Finder(assoc, next(cx for model in MODELS if (cx := assoc.context(model)) is not None), most)

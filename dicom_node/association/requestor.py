@@ -203,6 +203,7 @@ def associate(
     calling_ae_title: str,
     contexts: Iterable[PresentationContext],
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    until: float | None = None,
 ) -> Iterator[Association]:
     """An established association; released at the end, aborted where the body raises.
 
@@ -211,13 +212,14 @@ def associate(
         calling_ae_title: who we are.
         contexts: at most 128, proposed in this order.
         roles: SCP/SCU role selections (PS3.7 D.3.3.4).
+        until: by time.monotonic(), when everything has to be over, however steadily the peer answers.
 
     Raises:
         PeerUnavailable: no connection, no answer in time, a transient rejection or an abort.
         NothingAccepted: the peer takes the association, but no presentation context.
         PeerRefused: rejected for good.
     """
-    connection = Connection(peer)
+    connection = Connection(peer, until)
     try:
         association = _open(connection, calling_ae_title, list(contexts), roles)
         yield association

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import time
 from contextlib import suppress
 from enum import IntEnum
 
@@ -36,18 +37,22 @@ class PDU(IntEnum):
 class Connection:
     """A TCP connection to a peer that carries PDUs; every fault raises PeerUnavailable in words."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, until: float | None = None) -> None:
+        """Connects; `until`: see `associate`."""
         self.peer = peer
         self.ended = False
+        self._until = until
+        self._patience = peer.timeout
+        limit = self._time_left()
         try:
-            self._socket = socket.create_connection((peer.host, peer.port), timeout=peer.timeout)
+            self._socket = socket.create_connection((peer.host, peer.port), timeout=limit)
         except socket.gaierror as fault:
             raise self._lost(
                 f"the name {peer.host} has no address ({fault.strerror}); check `host`"
             ) from fault
         except TimeoutError as fault:
             raise self._lost(
-                f"no connection within {peer.timeout:g} s; check address, port and firewall"
+                f"no connection within {limit:.4g} s; check address, port and firewall"
             ) from fault
         except OSError as fault:
             why = (fault.strerror or str(fault)).lower()
@@ -57,11 +62,13 @@ class Connection:
 
     def patience(self, seconds: float) -> None:
         """Sets the time limit of each step from here on."""
+        self._patience = seconds
         if not self.ended:
             self._socket.settimeout(seconds)
 
     def send(self, pdu: bytes) -> None:
         """Sends one encoded PDU."""
+        self._hurry()
         try:
             self._socket.sendall(pdu)
         except TimeoutError as fault:
@@ -105,12 +112,13 @@ class Connection:
 
     @property
     def _limit(self) -> str:
-        return f"{self._socket.gettimeout():g} s"
+        return f"{self._socket.gettimeout():.4g} s"
 
     def _exactly(self, length: int) -> bytes:
         data = bytearray(length)
         view = memoryview(data)
         while view:
+            self._hurry()
             try:
                 got = self._socket.recv_into(view)
             except TimeoutError as fault:
@@ -122,6 +130,20 @@ class Connection:
                 raise self._lost("it closed the connection; does a DICOM service listen on this port?")
             view = view[got:]
         return bytes(data)
+
+    def _hurry(self) -> None:
+        """Shortens the next step to the time that is left, where there is an end to it."""
+        if self._until is not None:
+            self._socket.settimeout(self._time_left())
+
+    def _time_left(self) -> float:
+        """Seconds that the next step may take. Raises PeerUnavailable where there are none."""
+        if self._until is None:
+            return self._patience
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise self._lost("the time for all that was to be asked is over")
+        return min(self._patience, left)
 
     def _lost(self, why: str) -> PeerUnavailable:
         self.ended = True

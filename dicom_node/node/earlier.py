@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import groupby
+from operator import attrgetter
 
 import structlog
 from pydicom import Dataset, dcmread
 
+from dicom_node.association.peer import intelligible
 from dicom_node.config import Config, DestinationConfig
 from dicom_node.encode import person_of, read_measured
 from dicom_node.errors import NodeError
@@ -25,9 +28,11 @@ log = structlog.get_logger()
 STUDIES = 10
 """Earlier studies that are looked into, the newest."""
 BUDGET_SECONDS = 60.0
-"""After which no more reports are fetched: a result does not wait for a slow archive."""
+"""After which archives are asked no more, however many: a result does not wait for a slow one."""
+SHARE = 4
+"""What part of a stage's time limit asking may take: a result that is made late is lost."""
 REPORTS = "(AI report)"
-"""How the descriptions of our reports end."""
+"""How the descriptions of our reports end; some archives tell none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,53 +44,77 @@ class Earlier:
 
 
 def look_up(order: Order, config: Config, spool: Spool | None) -> Earlier:
-    """The patient's earlier values; asks those of the job's destinations that may be. Raises nothing."""
+    """The patient's earlier values; asks those of the job's destinations that may be, all in one time.
+
+    Raises nothing: whatever an archive does or sends, the result is made, and a note says what it lacks.
+    """
     values, faults = list(order.earlier), []
+    until = time.monotonic() + _budget(order, config)
     for name in (taker.name for taker in order.takers):
         destination = config.destinations[name]
         if destination.priors:
+            archive = _Archive(destination, config.node.ae_title, spool, until)
             try:
                 header = read_header(next(iter(order.paths.values()))[0])
-                for report in _reports(destination, config.node.ae_title, header, spool):
-                    values += read_measured(report)
+                for reports in archive.reports(header):
+                    values += read_measured(*reports)
             except (NodeError, OSError) as fault:
                 log.warning("earlier_not_asked", destination=name, error=str(fault))
-                faults.append(f"Earlier studies could not be looked up at {name}.")
+            except Exception:
+                log.exception("earlier_not_understood", destination=name)
+            else:
+                continue
+            faults.append(f"Earlier studies could not be looked up at {name}.")
     return Earlier(tuple(dict.fromkeys(values)), tuple(faults))
 
 
-def _reports(
-    archive: DestinationConfig, ae_title: str, header: Dataset, spool: Spool | None
-) -> Iterator[Dataset]:
-    """Reports of ours that an archive holds of the patient's earlier studies. Raises NodeError, OSError."""
-    person, until = person_of(header), time.monotonic() + BUDGET_SECONDS
-    before = str(header.get("StudyDate") or "")
-    if not before:
-        return
-    patient = Patient(person.patient_id, person.birth_date)
-    for one in find_priors(archive, ae_title, patient, before, ("SR",), STUDIES):
-        if time.monotonic() > until:
-            raise TimeoutError("fetching earlier reports took too long")
-        if not one.description or one.description.endswith(REPORTS):  # some archives tell none
-            yield from _fetched(archive, ae_title, one, person.patient_id, spool)
+def _budget(order: Order, config: Config) -> float:
+    """Seconds that archives have for all that they are asked."""
+    pipeline = config.pipelines.get(order.pipeline)
+    limit = pipeline.time_limit if pipeline else 0
+    return min(BUDGET_SECONDS, limit / SHARE) if limit else BUDGET_SECONDS
 
 
-def _fetched(
-    archive: DestinationConfig, ae_title: str, one: PriorSeries, patient_id: str, spool: Spool | None
-) -> Iterator[Dataset]:
-    """The objects of a series; where the archive moved them here, they lie in the spool."""
-    files: list[bytes] = []
-    series = one.study_instance_uid, one.series_instance_uid
-    came = retrieve(
-        archive,
-        ae_title,
-        *series,
-        lambda _uid, file: files.append(file),
-        patient_id=patient_id,
-        patience=archive.timeout,
-    )
-    if came.by == "move" and spool is not None:
-        files += [path.read_bytes() for path in spool.series_paths(*series)]
-    for file in files:
-        with suppress(*ODD_VALUES):
-            yield dcmread(BytesIO(file))
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """A destination that is asked, as whom, where it moves things to, and until when by time.monotonic()."""
+
+    peer: DestinationConfig
+    ae_title: str
+    spool: Spool | None
+    until: float
+
+    def reports(self, header: Dataset) -> Iterator[list[Dataset]]:
+        """Reports of ours, and maybe others, on the patient's earlier studies, study by study.
+
+        Raises PeerUnavailable, also where time is over, PeerRefused, OSError.
+        """
+        person, day = person_of(header), str(header.get("StudyDate") or "")
+        if not day:
+            return
+        patient = Patient(person.patient_id, person.birth_date)
+        with intelligible(self.peer):
+            series = find_priors(self.peer, self.ae_title, patient, day, ("SR",), STUDIES, self.until)
+        for _study, ones in groupby(series, key=attrgetter("study_instance_uid")):
+            told = (one for one in ones if not one.description or one.description.endswith(REPORTS))
+            yield [report for one in told for report in self._fetched(one, person.patient_id)]
+
+    def _fetched(self, one: PriorSeries, patient_id: str) -> Iterator[Dataset]:
+        """The objects of a series; where the archive moved them here, they lie in the spool."""
+        files: list[bytes] = []
+        series = one.study_instance_uid, one.series_instance_uid
+        with intelligible(self.peer):
+            came = retrieve(
+                self.peer,
+                self.ae_title,
+                *series,
+                lambda _uid, file: files.append(file),
+                patient_id=patient_id,
+                patience=self.peer.timeout,
+                until=self.until,
+            )
+        if came.by == "move" and self.spool is not None:
+            files += [path.read_bytes() for path in self.spool.series_paths(*series)]
+        for file in files:
+            with suppress(*ODD_VALUES):
+                yield dcmread(BytesIO(file))

@@ -42,7 +42,7 @@ class Prepared:
 
     @cached_property
     def earlier(self) -> Earlier:
-        """What is known of the patient's earlier studies; archives may be asked. Raises nothing."""
+        """What is known of the patient's earlier studies; archives may be asked, as `look_up` says."""
         return look_up(self.order, self.config, self.spool)
 
     @cached_property

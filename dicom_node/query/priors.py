@@ -10,6 +10,11 @@ from pydicom import Dataset
 from dicom_node.association import Peer
 from dicom_node.association.find import Finder, finder
 
+ANSWERS = 2000
+"""A patient's studies, or a study's series: a peer that names more does not answer what it was asked."""
+_MATCHES_OTHERS = frozenset("*?\\")
+"""Wild cards, and what parts several values (PS3.4 C.2.2.2, PS3.5 6.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class PriorSeries:
@@ -41,24 +46,27 @@ def find_priors(
     before: str,
     modalities: Collection[str] = (),
     limit: int = 20,
+    until: float | None = None,
 ) -> list[PriorSeries]:
-    """Series of the patient's studies dated before a day, newest first.
+    """Series of the patient's studies dated before a day, newest first, those of a study together.
 
     Args:
         peer: the PACS to ask.
         calling_ae_title: who we are.
-        patient: compared exactly in every answer: matching by the peer may ignore case or take a "*" in
-            an ID for a wild card (PS3.4 C.2.2.2.4).
+        patient: compared exactly in every answer, since a peer may ignore case; an ID that stands for
+            others too, with a "*" or "?" (PS3.4 C.2.2.2.4), is not asked for and has no priors.
         before: DICOM DA of the current study; studies of that day or later are left out.
         modalities: which to list; empty: all.
         limit: at most so many studies are looked into.
+        until: by time.monotonic(), when all answers have to be there; None: each in the peer's time limit.
 
     Raises:
-        PeerUnavailable: no answer. PeerRefused: it does not answer such questions.
+        PeerUnavailable: no answer in time.
+        PeerRefused: it does not answer such questions, or with more than `ANSWERS`.
     """
-    if not patient.patient_id:
+    if not patient.patient_id or _MATCHES_OTHERS & set(patient.patient_id):
         return []
-    with finder(peer, calling_ae_title) as ask:
+    with finder(peer, calling_ae_title, until, ANSWERS) as ask:
         studies = [
             study
             for study in ask.find(
@@ -68,7 +76,9 @@ def find_priors(
                 StudyDate=f"-{before}",
                 StudyInstanceUID="",
             )
-            if _same_patient(study, patient) and "" < str(study.get("StudyDate", "")) < before
+            if _uid(study, "StudyInstanceUID")
+            and _same_patient(study, patient)
+            and "" < str(study.get("StudyDate", "")) < before
         ]
         studies.sort(key=lambda study: str(study.StudyDate), reverse=True)
         return [series for study in studies[:limit] for series in _series(ask, study, patient, modalities)]
@@ -93,13 +103,20 @@ def _series(
         "NumberOfSeriesRelatedInstances": "",
     }
     for series in ask.find("SERIES", **upper, **wanted):
+        uid = _uid(series, "SeriesInstanceUID")
         modality, count = str(series.get("Modality", "")), series.get("NumberOfSeriesRelatedInstances")
-        if not modalities or modality in modalities:
+        if uid and (not modalities or modality in modalities):
             yield PriorSeries(
                 study_instance_uid=upper["StudyInstanceUID"],
-                series_instance_uid=str(series.SeriesInstanceUID),
+                series_instance_uid=uid,
                 study_date=str(study.StudyDate),
                 modality=modality,
                 description=str(series.get("SeriesDescription", "") or ""),
                 instances=int(count) if str(count).isdigit() else None,
             )
+
+
+def _uid(answer: Dataset, keyword: str) -> str:
+    """A unique key that an answer has to have (PS3.4 C.2.2.1.1); empty where it has none, or several."""
+    value = answer.get(keyword)
+    return str(value) if isinstance(value, str) else ""

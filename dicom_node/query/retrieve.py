@@ -11,7 +11,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian
 from pynetdicom import StoragePresentationContexts, build_role
 from pynetdicom.dsutils import encode_file_meta
-from pynetdicom.presentation import build_context
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.status import code_to_category
 
 from dicom_node.association import Association, Message, Peer, associate, name_of
@@ -50,6 +51,7 @@ def retrieve(
     receive: Receive,
     patient_id: str = "",
     patience: float = PATIENCE,
+    until: float | None = None,
 ) -> Retrieved:
     """Fetches a series.
 
@@ -61,26 +63,18 @@ def retrieve(
         receive: durable when it returns; an OSError is answered as out of resources.
         patient_id: needed only where the peer answers in the Patient Root model alone.
         patience: seconds without a word.
+        until: by time.monotonic(), when all has to be there; None: however long it takes.
 
     Raises:
         PeerUnavailable: no answer, or the transfer broke off. PeerRefused: not offered, or not allowed.
     """
-    storage = [build_context(str(cx.abstract_syntax), _SYNTAXES) for cx in StoragePresentationContexts]
-    roles = [build_role(str(cx.abstract_syntax), scp_role=True) for cx in storage]
-    models = [build_context(model) for model in (*GET, *MOVE)]
-    with associate(peer, calling_ae_title, [*models, *storage], roles) as assoc:
+    contexts, roles = _proposed()
+    with associate(peer, calling_ae_title, contexts, roles, until) as assoc:
         context = next((cx for model in (*GET, *MOVE) if (cx := assoc.context(model)) is not None), None)
         if context is None:
             raise PeerRefused(f"{name_of(peer)} offers neither C-GET nor C-MOVE")
-        command, query = Dataset(), Dataset()
-        command.AffectedSOPClassUID, command.Priority = context.abstract_syntax, MEDIUM
-        command.CommandField = C_GET_RQ if context.abstract_syntax in GET else C_MOVE_RQ
-        if command.CommandField == C_MOVE_RQ:
-            command.MoveDestination = calling_ae_title
-        query.QueryRetrieveLevel = "SERIES"
-        if context.abstract_syntax in {GET[1], MOVE[1]}:
-            query.PatientID = patient_id
-        query.StudyInstanceUID, query.SeriesInstanceUID = study_instance_uid, series_instance_uid
+        series = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
+        command, query = _request(context.abstract_syntax, calling_ae_title, patient_id, **series)
         assoc.send(context, command, query)
         final = _serve(assoc, receive, patience)
         if code_to_category(final.status) == "Failure":
@@ -91,6 +85,30 @@ def retrieve(
             completed=_number(numbers, "Completed") + _number(numbers, "Warning"),
             failed=_number(numbers, "Failed"),
         )
+
+
+def _proposed() -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    """Both operations in both models; and, as the receiver of what C-GET sends, every storage class."""
+    storage = [build_context(str(cx.abstract_syntax), _SYNTAXES) for cx in StoragePresentationContexts]
+    roles = [build_role(str(cx.abstract_syntax), scp_role=True) for cx in storage]
+    return [*(build_context(model) for model in (*GET, *MOVE)), *storage], roles
+
+
+def _request(
+    model: UID | None, calling_ae_title: str, patient_id: str, **series: str
+) -> tuple[Dataset, Dataset]:
+    """Command and identifier of a C-GET-RQ or C-MOVE-RQ (PS3.7 9.3.3.1, 9.3.4.1)."""
+    command, query = Dataset(), Dataset()
+    command.AffectedSOPClassUID, command.Priority = model, MEDIUM
+    command.CommandField = C_GET_RQ if model in GET else C_MOVE_RQ
+    if command.CommandField == C_MOVE_RQ:
+        command.MoveDestination = calling_ae_title
+    query.QueryRetrieveLevel = "SERIES"
+    if model in {GET[1], MOVE[1]}:
+        query.PatientID = patient_id
+    for keyword, uid in series.items():
+        setattr(query, keyword, uid)
+    return command, query
 
 
 def _serve(assoc: Association, receive: Receive, patience: float) -> Message:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +23,7 @@ from dicom_node.association.find import STUDY_ROOT
 from dicom_node.config.models import DestinationConfig
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.query import count_instances, find_priors, retrieve
-from dicom_node.query.priors import Patient
+from dicom_node.query.priors import ANSWERS, Patient
 from tests.peers import free_port, need, running, wait_for_port
 from tests.peers.dcmtk import storescp, storescu
 from tests.peers.orthanc import Orthanc
@@ -97,6 +100,30 @@ def archive(folder: Path, images: Path, receiver_port: int, *options: str) -> It
         wait_for_port(port, "dcmqrscp")
         assert storescu([images], "127.0.0.1", port, "ORTHANC").ok
         yield port
+
+
+@contextmanager
+def answering(find: Callable[[evt.Event], Iterator[tuple[int, Dataset | None]]]) -> Iterator[int]:
+    """An archive that answers C-FIND as this handler does; gives its port."""
+    ae = AE("ORTHANC")
+    ae.add_supported_context(STUDY_ROOT)
+    port = free_port()
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, find)])
+    assert isinstance(server, ThreadedAssociationServer)
+    try:
+        yield port
+    finally:
+        server.shutdown()
+
+
+def match(level: str, **values: str) -> Dataset:
+    """An answer about ANNA's prior study."""
+    ds = Dataset()
+    ds.QueryRetrieveLevel, ds.PatientID, ds.PatientBirthDate = level, ANNA.patient_id, ANNA.birth_date
+    ds.StudyDate, ds.Modality = "20250301", "SR"
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    return ds
 
 
 def refuse_to_receive(_uid: str, _part10: bytes) -> None:
@@ -199,16 +226,8 @@ def test_a_failed_question_is_never_an_answer(status: int, fault: type[Exception
     def answer(_event: evt.Event) -> Iterator[tuple[int, None]]:
         yield status, None
 
-    ae = AE("ORTHANC")
-    ae.add_supported_context(STUDY_ROOT)
-    port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, answer)])
-    assert isinstance(server, ThreadedAssociationServer)
-    try:
-        with pytest.raises(fault, match=f"{status:04X}"):
-            count_instances(peer(port), "NODE", CURRENT)
-    finally:
-        server.shutdown()
+    with answering(answer) as port, pytest.raises(fault, match=f"{status:04X}"):
+        count_instances(peer(port), "NODE", CURRENT)
 
 
 def test_a_peer_that_is_away_and_one_that_only_stores(tmp_path: Path) -> None:
@@ -233,12 +252,68 @@ def test_where_a_number_is_none_the_images_are_counted() -> None:
             odd[tag] = RawDataElement(tag, "IS", 4, b"many", 0, True, True)
             yield 0xFF00, odd
 
-    ae = AE("ORTHANC")
-    ae.add_supported_context(STUDY_ROOT)
-    port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, answer)])
-    assert isinstance(server, ThreadedAssociationServer)
-    try:
+    with answering(answer) as port:
         assert count_instances(peer(port), "NODE", CURRENT) == {SERIES["now"]: 2}
-    finally:
-        server.shutdown()
+
+
+@pytest.mark.parametrize("lacking", ["STUDY", "SERIES"])
+def test_answers_without_a_uid_are_left_out(lacking: str) -> None:
+    def answer(event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+        level = event.identifier.QueryRetrieveLevel
+        if level != lacking:
+            yield 0xFF00, match(level, StudyInstanceUID=PRIOR, SeriesInstanceUID=SERIES["prior"])
+        yield 0xFF00, match(level)
+
+    with answering(answer) as port:
+        assert find_priors(peer(port), "NODE", ANNA, before="20260301") == []
+
+
+@pytest.mark.parametrize("patient_id", ["*", "P-?", "P-1\\P-2"])
+def test_an_id_that_stands_for_others_is_not_asked_for(patient_id: str) -> None:
+    asked = []
+
+    def answer(event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+        asked.append(event.identifier)
+        yield from ()
+
+    with answering(answer) as port:
+        assert find_priors(peer(port), "NODE", Patient(patient_id), before="20260301") == []
+    assert asked == []
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # pynetdicom leaves a socket open that the other side ended
+def test_a_peer_that_names_too_many_studies_is_not_listened_to() -> None:
+    def answer(_event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+        for number in range(ANSWERS + 1):
+            yield 0xFF00, match("STUDY", StudyInstanceUID=f"1.2.{number}", PatientID=f"P-{number}")
+
+    with answering(answer) as port, pytest.raises(PeerRefused, match=f"over {ANSWERS} matches"):
+        find_priors(peer(port), "NODE", ANNA, before="20260301")
+
+
+def test_time_is_over_however_steadily_a_peer_answers() -> None:
+    """A byte now and then is no silence, and still no answer in time."""
+    ended = threading.Event()
+
+    def drip() -> None:
+        caller, _address = server.accept()
+        with caller:
+            caller.sendall(bytes((2, 0, 0, 0, 100, 0)))  # an A-ASSOCIATE-AC of 25,600 bytes
+            try:
+                while not ended.wait(0.05):
+                    caller.sendall(b"\0")
+            except OSError:
+                ended.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        until = time.monotonic() + 0.5
+        with pytest.raises(PeerUnavailable, match=r"time for all|no answer within"):
+            find_priors(peer(server.getsockname()[1]), "NODE", ANNA, before="20260301", until=until)
+        with pytest.raises(PeerUnavailable, match="time for all"):
+            retrieve(peer(free_port()), "NODE", PRIOR, SERIES["prior"], refuse_to_receive, until=until)
+        assert ended.wait(60), "the connection was ended on our side"
+        dripping.join()
