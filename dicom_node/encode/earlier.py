@@ -106,7 +106,7 @@ def with_earlier(findings: Sequence[Finding], context: EncodeContext) -> list[Fi
 
 
 def _measured_otherwise(known: Iterable[Measured], context: EncodeContext) -> str:
-    """In words, in what else than today's way earlier values were measured; empty: in no other that is known."""
+    """How earlier values were measured otherwise than today's; empty: in no way that is known."""
     versions = dict.fromkeys(one.version for one in known if one.version != context.algorithm.version)
     ways = [f"by version {', '.join(versions)}"] if versions else []
     if any(one.options not in {None, _options(context)} for one in known):

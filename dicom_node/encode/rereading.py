@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TypeVar
 
 from pydicom import Dataset
 
 from dicom_node.encode.context import is_own_result
-from dicom_node.encode.earlier import person_of
+from dicom_node.encode.earlier import digest_of, person_of
 from dicom_node.encode.provenance import GROUP
 from dicom_node.headers import ODD_VALUES
 from dicom_node.records import Measured
 
+Made = TypeVar("Made")
 _MEASUREMENTS = "DCM 126010"
-_TRACKING, _ALGORITHM, _VERSION = "DCM 112040", "DCM 111001", "DCM 111003"
+_TRACKING, _ALGORITHM, _VERSION, _PARAMETER = "DCM 112040", "DCM 111001", "DCM 111003", "DCM 111002"
 _FINDING, _SITE, _LATERALITY, _DERIVATION = "DCM 121071", "SCT 363698007", "SCT 272741003", "DCM 121401"
 
 
-def read_measured(report: Dataset) -> tuple[Measured, ...]:
-    """The values of a report of ours by TID 1500; none of another one, or of one that can't be read."""
-    try:
-        return tuple(_values(report)) if is_own_result(report) and report.get("Modality") == "SR" else ()
-    except ODD_VALUES:
-        return ()
+def read_measured(*reports: Dataset) -> tuple[Measured, ...]:
+    """The values of a study's reports of ours by TID 1500.
+
+    Nothing of others', of one that can't be read, or of one that another of them replaces: also a notice,
+    which has no values, names the reports that no longer count.
+    """
+    ours = [report for report in reports if _is_ours(report)]
+    replaced = {uid for report in ours for uid in _readable(_replaced(report))}
+    standing = [report for report in ours if str(report.get("SOPInstanceUID")) not in replaced]
+    return tuple(value for report in standing for value in _readable(_values(report)))
+
+
+def _is_ours(report: Dataset) -> bool:
+    with suppress(*ODD_VALUES):
+        return is_own_result(report) and report.get("Modality") == "SR"
+    return False
+
+
+def _readable(values: Iterator[Made]) -> tuple[Made, ...]:
+    """All of them, or none where one can't be read."""
+    with suppress(*ODD_VALUES):
+        return tuple(values)
+    return ()
+
+
+def _replaced(report: Dataset) -> Iterator[str]:
+    """SOP Instance UIDs in the Predecessor Documents Sequence (PS3.3 C.17.2)."""
+    for study in report.get("PredecessorDocumentsSequence") or ():
+        for series in study.ReferencedSeriesSequence:
+            yield from (str(one.ReferencedSOPInstanceUID) for one in series.ReferencedSOPSequence)
 
 
 def _values(report: Dataset) -> Iterator[Measured]:
@@ -56,6 +83,7 @@ def _value(report: Dataset, series_instance_uid: str, group: Dataset, one: Datas
         ),
         value=float(stated.get("FloatingPointValue", stated.NumericValue)),
         made_at=f"{report.ContentDate}{str(report.ContentTime)[:6]}",
+        options=digest_of(one.TextValue for one in _children(group, _PARAMETER)),
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from math import isfinite
 
 from PIL import Image, ImageDraw
 
 from dicom_node.encode.common import mark
 from dicom_node.encode.context import EncodeContext
-from dicom_node.encode.earlier import study_date
+from dicom_node.encode.earlier import earlier_of, study_date
 from dicom_node.encode.lettering import AMBER, GREY, WHITE, width, wrap, write
 from dicom_node.encode.wording import change_text, unit_text
 from dicom_node.findings import Detection, Finding, Measurement
@@ -45,9 +44,8 @@ def trend_page(findings: Sequence[Finding], context: EncodeContext) -> Image.Ima
 
 def series_of(one: Measurement, context: EncodeContext) -> list[Point]:
     """A measurement after its earlier values, by date; empty where there is no earlier one."""
-    today = study_date(context)
-    earlier = sorted((when, value) for when, value in one.earlier if when < today and isfinite(value))
-    return [*earlier, (today, one.value)] if earlier else []
+    earlier = earlier_of(one, context)
+    return [*earlier, (study_date(context), one.value)] if earlier else []
 
 
 def _measurements(findings: Sequence[Finding]) -> Iterator[tuple[str, Measurement]]:

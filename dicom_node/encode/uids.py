@@ -44,7 +44,12 @@ def _identity(context: EncodeContext) -> tuple[object, ...]:
     series = sorted((role, str(headers[0].SeriesInstanceUID)) for role, headers in context.sources.items())
     algorithm = context.algorithm
     configuration = (context.title, context.use, context.ae_title, context.institution, context.doubtful)
-    earlier = sorted({(*one.key, one.study_instance_uid, one.value) for one in context.earlier})
+    earlier = sorted(
+        {
+            (*one.key, one.study_instance_uid, one.value, one.version, one.options or "")
+            for one in context.earlier
+        }
+    )
     return (
         series,
         context.revision,

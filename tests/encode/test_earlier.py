@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import date
@@ -11,11 +12,11 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
-from dicom_node.encode import EncodeContext, encode, measured, read_measured
+from dicom_node.encode import EncodeContext, encode, encode_no_result, measured, read_measured
 from dicom_node.encode.earlier import with_earlier
 from dicom_node.encode.wording import change_text, legend
 from dicom_node.findings import Code, Detection, Finding, Measurement
-from dicom_node.records import Measured
+from dicom_node.records import Measured, Result
 from tests.encode.cases import HU, ML, VOLUME, Worked, everything
 from tests.encode.test_valid import write_valid
 from tests.peers import dsrdump, tid1500reader
@@ -71,6 +72,21 @@ def test_others_reports_say_nothing(small: Worked) -> None:
     picture.Modality = "OT"
     for ds in (other, broken, picture, Dataset()):
         assert read_measured(ds) == ()
+
+
+@pytest.mark.parametrize("form", ["sr", "sr-comprehensive"])
+def test_what_a_later_report_or_notice_replaces_says_nothing(small: Worked, form: str) -> None:
+    context = replace(of(small), outputs=frozenset({form}))
+    (first,) = encode(everything(small), context)
+    held = Result(first.sop_instance_uid, first.sop_class_uid, first.series_instance_uid, first.kind, "")
+    again = replace(context, revision=2, predecessors=[held])
+    (notice,) = encode_no_result("images came after it", again)
+    assert read_measured(first.ds)
+    assert read_measured(first.ds, notice.ds) == read_measured(notice.ds, first.ds) == ()
+    (second,) = encode([Measurement(VOLUME, 4.0, ML)], again)
+    assert [one.value for one in read_measured(first.ds, second.ds)] == [4.0]
+    notice.ds.Manufacturer = "SOMEBODY"
+    assert read_measured(first.ds, notice.ds) == read_measured(first.ds), "others take nothing back"
 
 
 def test_a_year_later_every_form_shows_value_date_and_change(small: Worked, tmp_path: Path) -> None:
@@ -149,6 +165,16 @@ def test_a_patient_whose_birth_date_is_not_known_is_known_by_name(small: Worked)
     assert measured(everything(small), nobody) == (), "without an ID nobody is followed"
 
 
+def test_an_id_alone_is_nobody(small: Worked) -> None:
+    """De-identified studies share IDs, and have neither birth dates nor names."""
+    nameless = {"PatientID": "ANON", "PatientBirthDate": "", "PatientName": ""}
+    for theirs in (nameless, {**nameless, "PatientName": "^"}, {**nameless, "PatientBirthDate": "19500101"}):
+        earlier = a_year_ago(small, **theirs)
+        assert earlier
+        found = with_earlier(everything(small), replace(of(small, **nameless), earlier=earlier))
+        assert histories(found) == [()] * 6
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -200,6 +226,32 @@ def test_values_of_another_version_say_so(small: Worked) -> None:
     assert any("a contrast agent was given" in doubt for doubt in doubts)
 
 
+def doubts_beside(small: Worked, earlier: Sequence[Measured]) -> set[str | None]:
+    """The doubts of a measurement that has none of its own, in any series of such earlier values."""
+    context = replace(of(small), earlier=earlier)
+    findings = with_earlier([Measurement(VOLUME, 4.0, ML)], context)
+    return {one.doubt for one in findings if isinstance(one, Measurement) and one.earlier}
+
+
+def test_values_of_other_options_say_so(small: Worked) -> None:
+    context = of(small, StudyDate="20250301", StudyInstanceUID="2.25.1", SeriesInstanceUID="2.25.2")
+    found = [Measurement(VOLUME, 3.0, ML)]
+    same = measured(found, context)
+    assert doubts_beside(small, same) == {None}
+    algorithm = replace(context.algorithm, parameters=(("threshold", "-900"),))
+    other = measured(found, replace(context, algorithm=algorithm))
+    assert doubts_beside(small, other) == {"earlier values were measured with other options"}
+    both = [replace(one, version="1.1") for one in other]
+    assert doubts_beside(small, both) == {
+        "earlier values were measured by version 1.1 and with other options"
+    }
+    unknown = [replace(one, options=None) for one in other]
+    assert doubts_beside(small, unknown) == {None}, "kept before the options were"
+    given = replace(context, algorithm=algorithm, outputs=frozenset({"sr"}))
+    (report,) = encode(found, given)
+    assert read_measured(report.ds) == other, "an archive's report tells them too"
+
+
 def test_what_a_pipeline_says_itself_stands(small: Worked) -> None:
     own = ((date(2099, 1, 1), 9.0), (date(2025, 6, 1), 3.0), (date(2020, 6, 1), float("nan")))
     findings = [Measurement(VOLUME, 4.0, ML, earlier=own)]
@@ -226,6 +278,9 @@ def test_results_that_say_more_are_other_objects(small: Worked) -> None:
     assert not without & beside
     again = {one.sop_instance_uid for one in encode(everything(small), contexts[1])}
     assert again == beside
+    for changes in ({"version": "1.1"}, {"options": "others"}):
+        cautious = replace(contexts[1], earlier=[replace(one, **changes) for one in contexts[1].earlier])
+        assert not {one.sop_instance_uid for one in encode(everything(small), cautious)} & beside
 
 
 @pytest.mark.parametrize(
