@@ -13,6 +13,8 @@ from dicom_node.ledger.database import Database
 from dicom_node.ledger.tables import MeasuredRow, SeriesRow
 from dicom_node.records import Job, Measured
 
+MOST = 5000
+"""Values of one Patient ID that are read, the newest: one such as ANON may gather any number."""
 _ADAPTER = TypeAdapter(Measured)
 
 
@@ -23,15 +25,16 @@ class Values:
         self._db = database
 
     def of_patient(self, series_instance_uid: str, algorithm: str) -> list[Measured]:
-        """What an algorithm measured under the Patient ID of a series; one ID may be of several."""
+        """What an algorithm measured under the Patient ID of a series, oldest first; it may be of several."""
         with self._db.read() as conn:
             this = select(SeriesRow.header).where(SeriesRow.series_instance_uid == series_instance_uid)
             patient_id = str((conn.execute(this).scalar() or {}).get("PatientID") or "").strip()
             if not patient_id:
                 return []
             theirs = MeasuredRow.patient_id == patient_id, MeasuredRow.algorithm == algorithm
-            rows = conn.execute(select(MeasuredRow.value).where(*theirs).order_by(MeasuredRow.id))
-            return [_ADAPTER.validate_python(value) for value in rows.scalars()]
+            newest = select(MeasuredRow.value).where(*theirs).order_by(MeasuredRow.id.desc()).limit(MOST)
+            values = conn.execute(newest).scalars().all()
+            return [_ADAPTER.validate_python(value) for value in reversed(values)]
 
     def forget(self, before: datetime) -> None:
         """Removes what was measured before a moment."""

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+
+import pytest
+from sqlalchemy import update
 
 from dicom_node.ledger import Indexed, Ledger
+from dicom_node.ledger.measured import Values
+from dicom_node.ledger.tables import MeasuredRow
 from dicom_node.records import JobState, Measured, Person, ReceiverEvent, Verdict
 from tests.ledger.arrivals import at, image
 from tests.ledger.test_work import claim, new_job
 
 ANNA = Person("P-1", "", "19500101", "Doe^Anna")
 VALUE = Measured(
-    ANNA, "1.2", "1.2.3", "20250301", "ct-lung", "1", ("2.25.1", "SCT 1", "", "ml", ""), 5.5, "20250301100000"
+    ANNA,
+    "1.2",
+    "1.2.3",
+    "20250301",
+    "ct-lung",
+    "1",
+    ("2.25.1", "SCT 1", "", "ml", ""),
+    5.5,
+    "20250301100000",
+    "0123",
 )
 
 
@@ -46,6 +60,22 @@ def test_a_value_comes_back_as_it_was(ledger: Ledger) -> None:
     assert ledger.values.of_patient("1.2.3", "ct-lung") == [VALUE]
     assert ledger.values.of_patient("1.2.3", "another") == []
     assert ledger.values.of_patient("9.9.9", "ct-lung") == [], "a series that nobody knows"
+
+
+def test_a_value_of_before_options_were_kept_has_none(ledger: Ledger) -> None:
+    run(ledger, [VALUE])
+    old = {name: value for name, value in asdict(VALUE).items() if name != "options"}
+    with ledger.database.write() as conn:
+        conn.execute(update(MeasuredRow).values(value=old))
+    assert ledger.values.of_patient("1.2.3", "ct-lung") == [replace(VALUE, options=None)]
+
+
+def test_of_an_id_that_gathers_too_many_the_newest_are_read(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{Values.__module__}.MOST", 3)
+    run(ledger, [replace(VALUE, value=float(number)) for number in range(5)])
+    assert known(ledger) == [2.0, 3.0, 4.0]
 
 
 def test_another_patients_stay_theirs(ledger: Ledger) -> None:
