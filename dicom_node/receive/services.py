@@ -126,13 +126,7 @@ class Service:
         if request.ActionTypeID != REQUEST:
             raise Refused(Status.NO_SUCH_ACTION, "no such action")
         transaction_uid = str(ds.get("TransactionUID") or "")
-        try:
-            references = [
-                (str(item.get("ReferencedSOPClassUID") or ""), str(item.get("ReferencedSOPInstanceUID") or ""))
-                for item in ds.get("ReferencedSOPSequence") or ()
-            ]
-        except ODD_VALUES as error:
-            raise Refused(Status.INVALID_ARGUMENT_VALUE, "Referenced SOP Sequence is no sequence") from error
+        references = _references(ds)
         if not transaction_uid or not references:
             raise Refused(Status.MISSING_ATTRIBUTE, "Transaction UID or Referenced SOP Sequence is missing")
         exchange.record()
@@ -185,3 +179,14 @@ class Service:
         message = _RESPONSES[type(response)]()
         message.primitive_to_message(response)
         send_message(self._exchange, message, self._context_id)
+
+
+def _references(ds: Dataset) -> list[tuple[str, str]]:
+    """SOP class and instance of each item of Referenced SOP Sequence. Raises Refused."""
+    try:
+        return [
+            (str(item.get("ReferencedSOPClassUID") or ""), str(item.get("ReferencedSOPInstanceUID") or ""))
+            for item in ds.get("ReferencedSOPSequence") or ()
+        ]
+    except ODD_VALUES as error:
+        raise Refused(Status.INVALID_ARGUMENT_VALUE, "Referenced SOP Sequence is no sequence") from error

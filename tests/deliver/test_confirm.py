@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import SegmentationStorage
 from pynetdicom import AE, evt
 
 from dicom_node.association.find import STUDY_ROOT
 from dicom_node.config.models import DestinationConfig
-from dicom_node.deliver import send
+from dicom_node.deliver import confirmed, send
 from dicom_node.records import Delivery, DeliveryOutcome
 from tests.deliver.objects import write_object
 from tests.deliver.scps import picky_storescp, scp
@@ -71,6 +71,7 @@ def test_an_archive_that_drops_what_it_took_is_tried_again(spool: Path) -> None:
     assert time.monotonic() - began >= 5, "it is asked again for a while"
     assert first.error is None
     assert second.transient
+    assert not second.absent, "it may be listed yet"
     assert "answered success, but does not list the object" in str(second.error)
 
 
@@ -85,4 +86,46 @@ def test_a_peer_that_cannot_be_asked_is_told_apart(spool: Path, tmp_path: Path) 
     with picky_storescp(tmp_path / "received") as (port, _process):
         (outcome,) = deliver([write_object(spool)], by_dimse(port), spool)
     assert not outcome.transient
+    assert not outcome.absent
     assert "it is not known whether it holds" in str(outcome.error)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "missing from the spool"),
+        (b"", "no DICOM file that can be read"),
+        (b"not DICOM", "no DICOM file that can be read"),
+    ],
+    ids=["missing", "empty", "something else"],
+)
+def test_a_file_that_cannot_be_read_is_confirmed_for_nobody_and_stops_no_other(
+    spool: Path, content: bytes | None, words: str
+) -> None:
+    odd, kept = write_object(spool), write_object(spool)
+    (spool / odd.path).unlink()
+    if content is not None:
+        (spool / odd.path).write_bytes(content)
+    sent = [DeliveryOutcome(one.id, status=0) for one in (odd, kept)]
+    with scp(
+        lambda _event: 0, configure=finds, handlers=[(evt.EVT_C_FIND, lists(kept.sop_instance_uid))]
+    ) as port:
+        first, second = confirmed([odd, kept], sent, by_dimse(port), "NODE", lambda path: spool / path)
+    assert second.error is None
+    assert words in str(first.error)
+    assert not first.transient
+    assert not first.absent, "it answered success"
+
+
+def test_a_file_that_names_no_study_asks_for_nothing(spool: Path) -> None:
+    nameless = write_object(spool)
+    ds = dcmread(spool / nameless.path)
+    del ds.StudyInstanceUID
+    ds.save_as(spool / nameless.path)
+    asked: list[evt.Event] = []
+    with scp(lambda _event: 0, configure=finds, handlers=[(evt.EVT_C_FIND, asked.append)]) as port:
+        (outcome,) = confirmed(
+            [nameless], [DeliveryOutcome(nameless.id)], by_dimse(port), "NODE", lambda path: spool / path
+        )
+    assert "names no study or series" in str(outcome.error)
+    assert asked == []

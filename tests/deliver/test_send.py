@@ -187,6 +187,7 @@ def test_each_status_is_classified_and_no_object_blocks_another(spool: Path) -> 
     assert [outcome.status for outcome in outcomes] == statuses
     assert [outcome.error is None for outcome in outcomes] == [False] * 4 + [True] * 3
     assert [outcome.transient for outcome in outcomes] == [True] + [False] * 6
+    assert [outcome.absent for outcome in outcomes] == [True] * 4 + [False] * 3
     assert "A700: out of resources" in str(outcomes[0].error)
 
 
@@ -203,6 +204,7 @@ def test_an_object_on_which_the_peer_aborts_does_not_block_those_behind_it(spool
         outcomes = deliver(deliveries, destination(port), spool)
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, True, True]
     assert outcomes[1].transient
+    assert not outcomes[1].absent, "it had been sent"
 
 
 def test_a_peer_that_aborts_always_is_left_alone_after_a_few(spool: Path) -> None:
@@ -217,6 +219,7 @@ def test_a_peer_that_aborts_always_is_left_alone_after_a_few(spool: Path) -> Non
         outcomes = deliver([write_object(spool) for _ in range(10)], destination(port), spool)
     assert all(outcome.transient for outcome in outcomes)
     assert len(attempts) == 3
+    assert [outcome.absent for outcome in outcomes] == [False] * 3 + [True] * 7
 
 
 @pytest.mark.fault
@@ -269,6 +272,7 @@ def test_a_peer_that_never_answers_a_store_is_given_up_in_time(spool: Path) -> N
         (outcome,) = deliver([write_object(spool)], destination(port, timeout=0.5), spool)
         released.set()
     assert outcome.transient
+    assert not outcome.absent
     assert "no answer within 0.5 s" in str(outcome.error)
 
 
@@ -291,12 +295,14 @@ def test_a_port_where_no_dicom_service_listens(
     with tcp_listener(converse) as port:
         (outcome,) = deliver([write_object(spool)], destination(port, timeout=patience), spool)
     assert outcome.transient
+    assert outcome.absent
     assert words in str(outcome.error)
 
 
 def test_a_host_that_has_no_address(spool: Path) -> None:
     (outcome,) = deliver([write_object(spool)], destination(104, host="pacs.invalid"), spool)
     assert outcome.transient
+    assert outcome.absent
     assert "check `host`" in str(outcome.error)
 
 
@@ -308,6 +314,7 @@ def test_a_file_that_is_missing_or_no_dicom_fails_alone(spool: Path) -> None:
         outcomes = deliver([gone, odd, good], destination(port), spool)
     assert [outcome.error is None for outcome in outcomes] == [False, False, True]
     assert not any(outcome.transient for outcome in outcomes)
+    assert [outcome.absent for outcome in outcomes] == [True, True, False]
     assert "missing from the spool" in str(outcomes[0].error)
     assert "no DICOM file meta information" in str(outcomes[1].error)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -70,11 +71,12 @@ def test_a_url_without_stow_says_so(spool: Path, tmp_path: Path) -> None:
 def test_a_server_that_is_away_is_asked_once(spool: Path) -> None:
     outcomes = deliver([write_object(spool) for _ in range(3)], web(f"http://127.0.0.1:{free_port()}"), spool)
     assert all(outcome.transient and "connection refused" in str(outcome.error) for outcome in outcomes)
+    assert all(outcome.absent for outcome in outcomes)
 
 
 @contextmanager
 def server(
-    status: int, body: bytes = b"", *, seconds: float = 0
+    status: int, body: bytes = b"", *, seconds: float = 0, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[tuple[str, list[dict[str, str]]]]:
     """Answers every request alike; gives its URL and the headers that it has seen."""
     seen: list[dict[str, str]] = []
@@ -87,7 +89,8 @@ def server(
             ended.wait(seconds)
             with suppress(ConnectionError):  # given up on
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -117,6 +120,7 @@ def server(
         (429, True, "429"),
         (500, True, "500"),
         (503, True, "503"),
+        (504, True, "504"),
     ],
 )
 def test_each_http_status_is_told_apart(spool: Path, status: int, transient: bool, words: str) -> None:
@@ -124,6 +128,7 @@ def test_each_http_status_is_told_apart(spool: Path, status: int, transient: boo
         (outcome,) = deliver([write_object(spool)], web(url), spool)
     assert outcome.transient is transient
     assert outcome.status == status
+    assert outcome.absent is (status not in {500, 504}), "it may have failed after it had stored"
     assert words in str(outcome.error)
 
 
@@ -168,9 +173,17 @@ def test_a_slow_server_is_given_up_and_a_password_is_sent_and_not_told(spool: Pa
         secret = url.replace("http://", "http://node:s3cret@")
         (outcome,) = deliver([write_object(spool)], web(secret, timeout=0.4), spool)
     assert outcome.transient
+    assert not outcome.absent
     assert "no answer within 0.4 s" in str(outcome.error)
     assert "s3cret" not in str(outcome.error)
     assert seen[0]["Authorization"].startswith("Basic ")
+
+
+def test_an_answer_that_cannot_be_unpacked_is_none(spool: Path) -> None:
+    with server(200, b"not packed", headers={"Content-Encoding": "gzip"}) as (url, _seen):
+        (outcome,) = deliver([write_object(spool)], web(url), spool)
+    assert outcome.transient
+    assert not outcome.absent
 
 
 def test_a_missing_file_fails_alone(spool: Path) -> None:

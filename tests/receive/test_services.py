@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_role
 from pynetdicom.association import Association
@@ -46,6 +46,12 @@ def commitment(*instances: str, sop_class: str = CT) -> Dataset:
         item = Dataset()
         item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
         ds.ReferencedSOPSequence.append(item)
+    return ds
+
+
+def no_sequence() -> Dataset:
+    ds = commitment()
+    ds["ReferencedSOPSequence"] = DataElement("ReferencedSOPSequence", "LO", "1.2.6")
     return ds
 
 
@@ -163,8 +169,9 @@ def owed(scp: Scp) -> list[str]:
     [
         (Dataset(), 1, 0x0120),
         (commitment("1.2.6"), 2, 0x0123),
+        (no_sequence(), 1, 0x0115),
     ],
-    ids=["nothing listed", "no such action"],
+    ids=["nothing listed", "no such action", "no sequence"],
 )
 def test_requests_that_cannot_be_served(scp: Scp, ds: Dataset, action: int, status: int) -> None:
     assoc = associate(scp.port)
