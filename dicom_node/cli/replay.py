@@ -51,10 +51,11 @@ def replay(
     condition = _condition(only)
     with told(), open_site(config) as site:
         site.ledger.migrate()
+        asked = load(rules) if rules is not None else site.config
         found = list(
             replayed(
                 site,
-                load(rules) if rules is not None else site.config,
+                asked,
                 _aware(since) or datetime.now(UTC) - timedelta(days=LAST_DAYS),
                 _aware(until) or datetime.now(UTC) + timedelta(days=1),
                 lambda facts: weigh(condition, facts).held,
@@ -63,7 +64,7 @@ def replay(
         wanted = [one for one in found if one.change in {"starts", "differs"}]
         if not as_json:
             _show([one for one in found if everything or one.change not in SAME], found)
-        done = requeue(site, wanted) if queue and wanted and (yes or _agreed(len(wanted))) else None
+        done = requeue(site, asked, wanted) if queue and wanted and (yes or _agreed(len(wanted))) else None
     if as_json:
         typer.echo(json.dumps(_json(found, done), indent=2, default=str))
     elif done is not None:

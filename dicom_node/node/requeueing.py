@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
 
+from dicom_node.config import Config
 from dicom_node.errors import Permanent
 from dicom_node.ledger import NewJob
 from dicom_node.node.negotiating import takers
@@ -47,17 +48,17 @@ class Requeued:
         return "; ".join(told)
 
 
-def requeue(site: Site, changes: Iterable[Replayed]) -> Requeued:
+def requeue(site: Site, rules: Config, changes: Iterable[Replayed]) -> Requeued:
     """Queues the jobs of routes that start, or differ, under the rules that were replayed.
 
     A job that ran before is not run again: its kept results go to those who lack them. A route in shadow
     delivers nothing. What a route does no more stays where it was sent.
 
     Raises:
-        Permanent: the site's conf.yaml lacks a route, its pipeline, or a destination of its.
+        Permanent: the site's conf.yaml lacks a route, its pipeline, or a destination of its, or has others.
     """
     asked = [one.new for one in changes if one.change in {"starts", "differs"} and one.new is not None]
-    _refuse_unknown(site, asked)
+    _refuse_others(site, rules, asked)
     done = Requeued()
     for new in asked:
         _requeue(site, replace(new, priority=new.priority + BEHIND), done)
@@ -87,14 +88,23 @@ def _owe(site: Site, job_id: str, new: NewJob, now: datetime) -> int:
     return site.ledger.past.owe(job_id, outcome.results, new.destinations, now)
 
 
-def _refuse_unknown(site: Site, asked: Iterable[NewJob]) -> None:
-    """A worker takes only jobs whose route and pipeline it knows; others are dropped."""
-    config = site.config
-    routes = {new.route for new in asked} - {route.name for route in config.routes}
-    pipelines = {new.pipeline for new in asked} - set(config.pipelines)
-    destinations = {name for new in asked for name in new.destinations} - set(config.destinations)
-    lacks = [f"route {name}" for name in sorted(routes)]
-    lacks += [f"pipeline {name}" for name in sorted(pipelines)]
-    lacks += [f"destination {name}" for name in sorted(destinations)]
+def _refuse_others(site: Site, rules: Config, asked: Sequence[NewJob]) -> None:
+    """What is queued runs as the site's own rules say: those that were replayed must be the same."""
+    config, lacks = site.config, []
+    wanted: tuple[tuple[str, set[str], Mapping[str, object], Mapping[str, object]], ...] = (
+        ("route", {new.route for new in asked}, _by_name(rules), _by_name(config)),
+        ("pipeline", {new.pipeline for new in asked}, rules.pipelines, config.pipelines),
+    )
+    for kind, names, new, own in wanted:
+        lacks += [f"no {kind} {name}" for name in sorted(names - set(own))]
+        lacks += [f"another {kind} {name}" for name in sorted(names & set(own)) if new[name] != own[name]]
+    destinations = {name for new in asked for name in new.destinations}
+    lacks += [f"no destination {name}" for name in sorted(destinations - set(config.destinations))]
+    if asked and rules.understanding != config.understanding:
+        lacks.append("another section understanding")
     if lacks:
-        raise Permanent(f"{site.config_path} has no {', no '.join(lacks)}: put the new rules in force first")
+        raise Permanent(f"{site.config_path} has {', '.join(lacks)}: put the new rules in force first")
+
+
+def _by_name(config: Config) -> dict[str, object]:
+    return {route.name: route for route in config.routes}

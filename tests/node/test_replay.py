@@ -259,6 +259,31 @@ routes:
     assert states(folder) == {"done": 1}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("run: lung", "run: brain", "another route all"),
+        ("when: {}", "when: {Modality: MR}", "another route all"),
+        ('MrBrain"}', 'MrBrain", options: {threshold: 0.4}}', "another pipeline brain"),
+    ],
+)
+def test_rules_that_differ_from_those_in_force_queue_nothing(
+    folder: Path, old: str, new: str, said: str
+) -> None:
+    """A worker would run them as conf.yaml says, not as they were replayed."""
+    force = "routes:\n  - {name: all, when: {}, run: lung, send: [archive]}\n"
+    if "brain" in said:
+        force = force.replace("run: lung", "run: brain")
+    rules(folder, force, "conf.yaml")
+    path = rules(folder, force)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    code, output = replay(folder, "--rules", str(path), "--requeue", "--yes")
+    assert code == 1
+    assert said in output
+    assert states(folder) == {"done": 1}
+
+
 def test_a_new_destination_gets_the_results_that_are_there(folder: Path) -> None:
     assert owed(folder) == [], "its run named no destination"
     rules(
