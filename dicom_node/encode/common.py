@@ -146,7 +146,7 @@ def new_object(
         sop_class_uid: what it is.
         kind: as `EncodedObject.kind`.
         modality: Modality (0008,0060).
-        description: of the series; cut to the 64 characters of VR LO.
+        description: of the series, ending in what it is, such as (AI report).
         index: which object of this kind, from 0.
         variant: what else makes it another object, such as what it refers to.
     """
@@ -159,11 +159,18 @@ def new_object(
     ds.SeriesNumber = series_number(context, kind, index)
     ds.InstanceNumber = 1
     ds.Modality = modality
-    ds.SeriesDescription = description[:64]
+    ds.SeriesDescription = _told_apart(description, context.revision)
     _set_dates(ds, context)
     _set_equipment(ds, context)
     ds.file_meta = file_meta(ds)
     return ds
+
+
+def _told_apart(description: str, revision: int) -> str:
+    """A description in the 64 characters of VR LO; of a later revision, told from those that it replaces."""
+    title, opening, kind = description.rpartition(" (")
+    end = f", revision {revision}{opening}{kind}" if revision > 1 else f"{opening}{kind}"
+    return (title[: max(0, 64 - len(end))] + end)[:64]
 
 
 def _copy_patient_and_study(ds: Dataset, source: Dataset) -> None:

@@ -39,26 +39,24 @@ def uid(*parts: object) -> str:
     return f"2.25.{uuid.UUID(bytes=_digest(*parts)[:16], version=5).int}"
 
 
-def _identity(context: EncodeContext) -> tuple[object, ...]:
-    """What makes a result another result: its inputs, their revision, the algorithm and the configuration."""
+def _question(context: EncodeContext) -> tuple[object, ...]:
+    """What is asked, of whatever images have come: the inputs, the algorithm and the configuration."""
     series = sorted((role, str(headers[0].SeriesInstanceUID)) for role, headers in context.sources.items())
     algorithm = context.algorithm
-    configuration = (context.title, context.use, context.ae_title, context.institution, context.doubtful)
+    configuration = (context.title, context.use, context.ae_title, context.institution)
+    return series, algorithm.name, algorithm.version, algorithm.parameters, configuration
+
+
+def _identity(context: EncodeContext) -> tuple[object, ...]:
+    """What makes a result another result: what is asked, of which revision, and what is said beside it."""
     earlier = sorted(
         {
             (*one.key, one.study_instance_uid, one.value, one.version, one.options or "")
             for one in context.earlier
         }
     )
-    return (
-        series,
-        context.revision,
-        algorithm.name,
-        algorithm.version,
-        algorithm.parameters,
-        configuration,
-        *([_digest(*earlier)] if earlier else []),  # what is said beside it makes it another result too
-    )
+    beside = [_digest(*earlier)] if earlier else []
+    return *_question(context), context.revision, context.doubtful, *beside
 
 
 def result_uid(context: EncodeContext, kind: str, *parts: object) -> str:
@@ -79,7 +77,9 @@ def tracking_uid(context: EncodeContext, tracking_id: str) -> str:
 def series_number(context: EncodeContext, kind: str, index: int) -> int:
     """A Series Number (0020,0011) of seven digits, far from a scanner's and from other results'.
 
-    The first four digits come from the result's identity, and the rest from kind and index (from 0).
+    The first four digits come from what was asked, one more for each revision, so that in a viewer's list
+    what replaces stands behind what it replaces; the rest from kind and index (from 0).
     """
-    block = 1000 + int.from_bytes(_digest("series number", *_identity(context))[:8]) % 9000
+    asked = int.from_bytes(_digest("series number", *_question(context))[:8])
+    block = 1000 + (asked + context.revision - 1) % 9000
     return block * 1000 + _KINDS.index(kind) * 50 + min(index, 49)

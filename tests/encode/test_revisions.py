@@ -64,6 +64,23 @@ def test_each_result_names_the_one_that_it_replaces(pair: Pair, kind: str, place
     assert before.sop_instance_uid != after.sop_instance_uid
 
 
+def test_in_a_list_of_series_the_one_that_counts_is_told_from_the_one_that_it_replaces(pair: Pair) -> None:
+    for before, after in zip(*(sorted(objects, key=lambda one: one.kind) for objects in pair), strict=True):
+        title, _, kind = str(before.ds.SeriesDescription).rpartition(" (")
+        assert after.ds.SeriesDescription == f"{title}, revision 2 ({kind}"
+        step = int(after.ds.SeriesNumber) - int(before.ds.SeriesNumber)
+        assert step % 9_000_000 == 1000, "it stands behind the other"
+
+
+def test_a_long_title_is_cut_before_what_tells_results_apart(small: Worked) -> None:
+    long = replace(
+        small.context, title="Volumes of the lungs and of everything else in the chest", revision=12
+    )
+    (report,) = [one for one in encode(everything(small), long) if one.kind == "sr"]
+    assert len(report.ds.SeriesDescription) == 64
+    assert report.ds.SeriesDescription.endswith(", revision 12 (AI report)")
+
+
 def test_validators_accept_what_names_its_predecessor(pair: Pair, small: Worked, tmp_path: Path) -> None:
     paths = []
     for age, objects in enumerate(pair):
