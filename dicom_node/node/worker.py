@@ -32,7 +32,7 @@ from dicom_node.records import Job
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.1
-TOGETHER_BYTES = 64 * 1024 * 1024
+TOGETHER_BYTES = 128 * 1024 * 1024
 """What the images of jobs that share a pass may take on the disk: worker and aide hold all of them."""
 HANDS = 1 + AHEAD + 1
 """One job has the device, so many are ahead of it, and one is being finished, or is more urgent than all."""
