@@ -45,6 +45,10 @@ class GeometryError(BadInput):
     """The images don't make a regular volume; the text says why."""
 
 
+class NoSlices(GeometryError):
+    """The series has nothing that a volume is made of, as localizers haven't: nothing went wrong."""
+
+
 class ModelUnavailable(Permanent):
     """A model, its weights or its package is missing, or isn't what its checksum says."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from dicom_node.errors import Cancelled, NodeError, Permanent, Transient, WorkerLost
+from dicom_node.errors import Cancelled, NodeError, NoSlices, Permanent, Transient, WorkerLost
 from dicom_node.findings import Finding
 from dicom_node.node.aides import AideProcess, Limits
 from dicom_node.node.finishing import Ran
@@ -147,7 +147,7 @@ class Hand:
                 self._records.give_back(job, str(ended), 5.0 * 2 ** (job.attempt - 1))
             case Transient():
                 self.fail(job, f"tried {job.attempt} times; the last error: {ended}")
-            case NothingToRun():
+            case NothingToRun() | NoSlices():
                 self._records.end(job, self._explained(job, str(ended), JobState.NOT_APPLICABLE))
             case NodeError():
                 self.fail(job, str(ended))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dicom_node.counted import counted
-from dicom_node.errors import GeometryError
+from dicom_node.errors import GeometryError, NoSlices
 from dicom_node.geometry import Grid, Volume
 from dicom_node.headers import plain, read_header
 from dicom_node.volume.pixels import AIR_HU, ALONE, Reading, inverted, read_pixels, without_copies
@@ -39,7 +39,7 @@ def read_volume(paths: Sequence[Path]) -> Volume:
         is oblique: every index maps to its place in the patient, and no pixel is resampled.
 
     Raises:
-        GeometryError: no regular volume, or more than one; the text says why.
+        GeometryError: no regular volume, or more than one; the text says why. NoSlices: nothing of one.
         BadInput: a file can't be understood, or its pixels can't be decoded.
     """
     stack, notes = _only_stack(*_stacks(paths))
@@ -101,12 +101,12 @@ def _stacks(paths: Sequence[Path], *, uneven: bool = False) -> tuple[list[list[P
     """Returns the stacks of a series and notes on what was left out; each stack along its normal."""
     planes = list({plane.frame: plane for path in paths for plane in planes_of(path)}.values())
     if not planes:
-        raise GeometryError("no file of the series holds an image")
+        raise NoSlices("no file of the series holds an image")
     if any("MOSAIC" in plane.image_type for plane in planes):
         raise GeometryError("the slices stand side by side in mosaic images, which are not taken apart")
     kept = [plane for plane in planes if not NO_SLICES & {value.upper() for value in plane.image_type}]
     if not kept:
-        raise GeometryError("there are only localizers or pictures of the screen, no slices")
+        raise NoSlices("there are only localizers or pictures of the screen, no slices")
     kept = [plane for plane in kept if not VIEWS & {value.upper() for value in plane.image_type}] or kept
     if len(kept) == 1 and kept[0].position is None:
         return [kept], ()

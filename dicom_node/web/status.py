@@ -16,7 +16,7 @@ from dicom_node.log import without_names
 from dicom_node.records import Choice, DeliveryState, JobState, SeriesState
 
 LATELY = timedelta(hours=24)
-"""How long a refusal, and a result that a destination accepts in no form, ask for somebody."""
+"""How long a refusal, a failed job, and a result that a destination accepts in no form, ask for somebody."""
 SHOWN = 25
 """Lines of each table."""
 LOOKED_AT = 500
@@ -203,13 +203,14 @@ def _job(row: Mapping[str, Any]) -> JobLine:
 
 
 def _concerns(status: Status) -> list[str]:
-    failed = status.counts.get("jobs", {}).get(JobState.FAILED, 0)
+    failed = [job for job in status.failed_jobs if job.finished_at and status.at - job.finished_at < LATELY]
     refused = status.counts.get("deliveries", {}).get(DeliveryState.REFUSED, 0)
     waiting = sorted({line.destination for line in status.deliveries if line.state == DeliveryState.OWED})
     turned_away = [line for line in status.refusals if status.at - line.at < LATELY]
     concerns = [f"{check.name}: {check.detail or 'not well'}" for check in status.checks if not check.ok]
     if failed:
-        concerns.append(f"{_number(failed, 'job')} failed")
+        least = "at least " if len(failed) == SHOWN else ""
+        concerns.append(f"{least}{_number(len(failed), 'job')} failed in the last 24 hours")
     if refused:
         concerns.append(f"{_number(refused, 'result')} refused by a destination")
     concerns += [f"{destination} does not take results now; they are tried again" for destination in waiting]

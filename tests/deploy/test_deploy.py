@@ -45,6 +45,13 @@ def test_the_configurations_are_sound_and_keep_data_where_the_volumes_are(conf: 
     assert "StateDirectory=" + conf.node.data.name in UNIT
 
 
+def test_the_routes_choose_as_carefully_as_those_of_the_example(conf: Config) -> None:
+    example = load(DEPLOY.parent / "conf.yaml")
+    assert [(route.name, route.when) for route in conf.routes] == [
+        (route.name, route.when) for route in example.routes
+    ]
+
+
 def test_ports_and_titles_are_those_of_the_configuration(conf: Config) -> None:
     port = str(conf.node.port)
     dockerfile = (DEPLOY / "Dockerfile").read_text()

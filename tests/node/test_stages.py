@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,10 +27,12 @@ class Straightened(Block):
     allow_resampling = True
 
 
-def ran(folder: Path, grid: Grid, kind: type[Block] = Block) -> Ran:
+def ran(
+    folder: Path, grid: Grid, kind: type[Block] = Block, attributes: Mapping[str, Any] | None = None
+) -> Ran:
     """A run on a series of noise on this grid."""
     array = np.random.default_rng(0).integers(-900, 900, SHAPE).astype(np.int16)
-    paths = write_series(array, grid, folder / "series", "CT")
+    paths = write_series(array, grid, folder / "series", "CT", attributes)
     pipeline = kind(BlockOptions(notes=folder))
     order = Order(
         job_id="0123",
@@ -72,3 +76,10 @@ def test_images_without_oddities_add_nothing(tmp_path: Path) -> None:
     one = ran(tmp_path, axial_grid(SHAPE, (3.0, 1.0, 1.0)))
     assert one.state == JobState.DONE
     assert {type(finding).__name__ for finding in one.findings} == {"Segmentation", "Measurement"}
+
+
+def test_a_series_of_scouts_is_not_applicable_and_nothing_has_failed(tmp_path: Path) -> None:
+    scout = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
+    one = ran(tmp_path, axial_grid(SHAPE, (3.0, 1.0, 1.0)), attributes=scout)
+    assert (one.state, one.findings) == (JobState.NOT_APPLICABLE, ())
+    assert one.reason == "there are only localizers or pictures of the screen, no slices"

@@ -164,6 +164,22 @@ def test_an_aide_that_is_killed_costs_its_jobs_a_try_and_the_warm_models_nothing
     assert "aide_ended" in worker.log
 
 
+def test_a_series_of_scouts_is_not_applicable_and_needs_nobody(at_work: Start) -> None:
+    worker = at_work(block={})
+    uid = worker.series()
+    for path in (worker.queued.spool.root / "instances" / uid).iterdir():
+        ds = pydicom.dcmread(path)
+        ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        ds.save_as(path)
+    job = worker.queued.job(uid, "block")
+    worker.start()
+    worker.wait_done()
+    told = worker.jobs()[job]
+    assert (told["state"], told["attempt"]) == (JobState.NOT_APPLICABLE, 1)
+    assert told["reason"] == "there are only localizers or pictures of the screen, no slices"
+    assert worker.stop() == 0
+
+
 def test_a_stop_in_order_finishes_what_has_the_device_and_gives_back_what_waits(at_work: Start) -> None:
     worker = at_work(block={})
     jobs = {uid: worker.queued.job(uid, "block") for uid in (worker.series(), worker.series())}

@@ -22,6 +22,7 @@ from dicom_node.errors import Transient
 from dicom_node.ledger import Ledger
 from dicom_node.web import Check, make_app, routing, serve
 from dicom_node.web.page import ago
+from dicom_node.web.status import read_status
 from tests.peers import free_port, wait_for_port
 from tests.web.site import NAME, SERIES, busy_ledger, website
 
@@ -70,7 +71,7 @@ def test_trouble_is_told_with_its_reason_and_what_to_do(troubled: str) -> None:
     page = fetch(troubled)[1]
     assert "Needs somebody" in page
     for words in (
-        "1 job failed",
+        "1 job failed in the last 24 hours",
         "1 result refused by a destination",
         "pacs does not take results now; they are tried again",
         "1 sender or object turned away",
@@ -87,6 +88,16 @@ def test_trouble_is_told_with_its_reason_and_what_to_do(troubled: str) -> None:
     status, answer, _headers = fetch(f"{troubled}/ready")
     assert status == 503
     assert json.loads(answer)["failing"][0]["name"] == "worker cuda:0"
+
+
+def test_a_job_that_failed_long_ago_needs_nobody_any_more(tmp_path: Path) -> None:
+    ledger = busy_ledger(tmp_path, trouble=True)
+    now = datetime.now(UTC)
+    assert "1 job failed in the last 24 hours" in read_status(ledger.views, list, now).concerns
+    later = read_status(ledger.views, list, now + timedelta(hours=25))
+    assert [job.state for job in later.failed_jobs] == ["failed"]
+    assert not [concern for concern in later.concerns if "failed" in concern]
+    ledger.close()
 
 
 @pytest.mark.parametrize("page", PAGES)
