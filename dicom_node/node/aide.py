@@ -109,17 +109,20 @@ def serve(connection: Connection[object, object], config: Config, spool_root: Pa
     except (NodeError, OSError) as fault:  # a study will tell, if it meets the same
         log.warning("aide_not_warm", error=str(fault))
     line = Line(connection)
-    line.send("warm")
     aide = Aide(config, Spool(spool_root), line.empty)
+    gc.disable()
+    with suppress(EOFError, ConnectionError):  # the worker hangs up at its end
+        _answer_calls(line, aide)
+
+
+def _answer_calls(line: Line, aide: Aide) -> None:
+    """Answers calls. Raises EOFError or ConnectionError at the end of the line."""
     calls: dict[str, Callable[..., object]] = {
         method.__name__: method for method in (aide.prepare, aide.finish, aide.explain)
     }
-    gc.disable()
+    line.send("warm")
     while True:
-        try:
-            name, arguments = cast(tuple[str, Sequence[object]], line.receive())
-        except EOFError:
-            return
+        name, arguments = cast(tuple[str, Sequence[object]], line.receive())
         line.send(_answer(calls[name], arguments))
         del arguments
         aide.use_the_time(lambda: line.waits(0))
