@@ -20,9 +20,14 @@ from dicom_node.ledger.work import Work
 class Ledger:
     """One database and the rooms' views of it."""
 
-    def __init__(self, url: str) -> None:
-        """Connects lazily; `migrate()` once at the node's start."""
-        self.database = Database(url)
+    def __init__(self, url: str, *, looks_only: bool = False) -> None:
+        """Connects lazily; `migrate()` once at the node's start.
+
+        Args:
+            url: SQLAlchemy's.
+            looks_only: for whoever only looks: an SQLite file that isn't there is not made.
+        """
+        self.database = Database(url, looks_only=looks_only)
         self.arrivals = Arrivals(self.database)
         self.holdings = Holdings(self.database)
         self.work = Work(self.database)
