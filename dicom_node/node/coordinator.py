@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from dicom_node.errors import Permanent, Transient
+from dicom_node.errors import Transient
 from dicom_node.node.abandoning import abandon
+from dicom_node.node.alone import alone
 from dicom_node.node.clock import Clock
 from dicom_node.node.completing import sweep
 from dicom_node.node.counting import Sources
@@ -43,7 +41,7 @@ def coordinate(site: Site, ready: threading.Event, stop: threading.Event) -> Non
     """Runs until `stop` is set. Raises Permanent where another coordinator runs on the same folder."""
     folder = run_folder(site.config)
     clock, sources = Clock(), Sources(site)
-    with _alone(folder / "coordinator.lock"):
+    with alone(folder / "coordinator.lock", f"another coordinator already works on {folder.parent}"):
         _recover(site, folder / "stopped-in-order")
         ticker = _ticker(site, sources)
         ticker.start()
@@ -113,14 +111,3 @@ def _ticker(site: Site, sources: Sources) -> Ticker:
         if section.rejection_notes:
             ticker.every(REJECT_SECONDS, f"reject {destination}", partial(reject_replaced, site, destination))
     return ticker
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Holds the lock that only one coordinator of a data folder may hold."""
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Permanent(f"another coordinator already works on {path.parent.parent}") from None
-        yield

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_node.config import Config, load
+from dicom_node.errors import Permanent
 from dicom_node.ledger import Ledger
 from dicom_node.node.folders import database_url, run_folder, spool_folder
 from dicom_node.spool import Spool
@@ -29,11 +30,22 @@ def worker_name(index: int) -> str:
     return f"{socket.gethostname()}/{index}"
 
 
+def ready_run_folder(config: Config) -> Path:
+    """The folder of locks and marks, made where there is none. Raises Permanent where that can't be."""
+    folder = run_folder(config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        data = config.node.data
+        raise Permanent(f"the data folder {data} (node.data) can't be used: {fault.strerror}") from fault
+    return folder
+
+
 @contextmanager
 def open_site(config_path: Path) -> Iterator[Site]:
-    """Opens a site. Raises ConfigError, Permanent or OSError where that can't be."""
+    """Opens a site. Raises ConfigError, Permanent or OutOfResources where that can't be."""
     config = load(config_path)
-    run_folder(config).mkdir(parents=True, exist_ok=True)
+    ready_run_folder(config)
     spool = Spool(spool_folder(config))
     ledger = Ledger(database_url(config))
     try:

@@ -17,8 +17,9 @@ import structlog
 
 from dicom_node.config import Config, load
 from dicom_node.errors import PeerUnavailable
+from dicom_node.node.alone import alone
 from dicom_node.node.folders import processes_file
-from dicom_node.node.site import open_site
+from dicom_node.node.site import open_site, ready_run_folder
 from dicom_node.receive import listen
 
 log = structlog.get_logger()
@@ -130,7 +131,15 @@ def supervise(config_path: Path, stop: threading.Event, ready: Callable[[], None
     Raises:
         ConfigError, Permanent, Transient: the node can't start as it is configured.
     """
-    children, note = _children(config_path)
+    config = load(config_path, pipelines=True)
+    data = config.node.data
+    refusal = f"another node already works in the data folder {data} (node.data): each needs one of its own"
+    with alone(ready_run_folder(config) / "node.lock", refusal):
+        _watch(_children(config_path), processes_file(config), stop, ready)
+
+
+def _watch(children: Sequence[Child], note: Path, stop: threading.Event, ready: Callable[[], None]) -> None:
+    """Starts the processes, and starts again what ends, until `stop` is set."""
     for child in children:
         child.start()
     _note(children, note)
@@ -155,22 +164,17 @@ def _note(children: Sequence[Child], file: Path) -> None:
     draft.replace(file)
 
 
-def _children(config_path: Path) -> tuple[list[Child], Path]:
-    """The processes that the configuration asks for, and the file where their state is noted.
-
-    Pipelines are looked at, and the ledger's schema is brought up to date, before anything starts.
-    """
-    load(config_path, pipelines=True)
+def _children(config_path: Path) -> list[Child]:
+    """The processes that the configuration asks for; the ledger's schema is brought up to date before."""
     with open_site(config_path) as site:
         site.ledger.migrate()
         config = site.config
     listener = listen_at_last(config)
-    children = [
+    return [
         *(Child("receiver", index, config_path, listener) for index in range(config.receive.processes)),
         Child("coordinator", 0, config_path),
         *(Child("worker", index, config_path) for index in range(len(config.node.devices))),
     ]
-    return children, processes_file(config)
 
 
 def listen_at_last(config: Config) -> socket.socket:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from dicom_node.config import Config
-from dicom_node.errors import PeerUnavailable
+from dicom_node.errors import PeerUnavailable, Permanent
 from dicom_node.node import supervisor
+from dicom_node.node.alone import alone
 from dicom_node.node.supervisor import FIRST_DELAY, LONG_LIFE, Child
+from tests.conftest import CHECKOUT
 from tests.peers import free_port, wait_until
 
 
@@ -82,3 +87,54 @@ def test_a_port_that_another_program_keeps_is_told(monkeypatch: pytest.MonkeyPat
     port = free_port()
     with holder(port), pytest.raises(PeerUnavailable, match=f"{port}.*is another program there"):
         supervisor.listen_at_last(configured(port))
+
+
+def conf(folder: Path, **node: object) -> Path:
+    """A node's conf.yaml on free ports, with the data folder `folder`/data."""
+    path = folder / f"conf{free_port()}.yaml"
+    sections = {"node": {"address": "127.0.0.1", "port": free_port(), "data": "data", **node}, "web": None}
+    path.write_text(json.dumps(sections))
+    return path
+
+
+def serve(path: Path) -> subprocess.Popen[str]:
+    """`dicom-node serve`; what it writes goes to one pipe."""
+    command = [sys.executable, "-m", "dicom_node", "serve", "--config", str(path)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=CHECKOUT
+    )
+
+
+def test_a_second_node_on_a_data_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    first, second = conf(tmp_path), conf(tmp_path)
+    stop, ready = threading.Event(), threading.Event()
+    node = threading.Thread(target=supervisor.supervise, args=(first, stop, ready.set))
+    node.start()
+    try:
+        assert ready.wait(120)
+        refused = serve(second)
+        said, _ = refused.communicate(timeout=120)
+    finally:
+        stop.set()
+        node.join()
+    assert refused.returncode == 1
+    assert f"another node already works in the data folder {tmp_path / 'data'}" in " ".join(said.split())
+    assert "process_started" not in said
+
+
+def test_the_data_folder_is_free_again_however_a_node_ended(tmp_path: Path) -> None:
+    lock = tmp_path / "node.lock"
+    holds = "from dicom_node.node.alone import alone; from pathlib import Path\n" + (
+        f"with alone(Path({str(lock)!r}), 'no'): print('held', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", holds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"held\n"
+    with pytest.raises(Permanent, match="held elsewhere"), alone(lock, "held elsewhere"):
+        pass
+    other.kill()
+    other.communicate()
+    with alone(lock, "held elsewhere"):
+        pass
