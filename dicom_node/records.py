@@ -8,13 +8,42 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from dicom_node.evidence import (
+    AssociationEvidence,
+    AssociationOutcome,
+    Evidence,
+    GeometryEvidence,
+    SourceCount,
+    Verdict,
+)
 
-class AssociationOutcome(StrEnum):
-    """How an association stands."""
-
-    OPEN = "open"
-    RELEASED = "released"
-    ABORTED = "aborted"
+__all__ = [
+    "Association",
+    "AssociationEvidence",
+    "AssociationOutcome",
+    "Choice",
+    "CommitmentOutcome",
+    "Delivery",
+    "DeliveryOutcome",
+    "DeliveryState",
+    "Evidence",
+    "GeometryEvidence",
+    "Happening",
+    "Instance",
+    "Job",
+    "JobState",
+    "Measured",
+    "PerformedStep",
+    "Person",
+    "ReceiverEvent",
+    "Refusal",
+    "Result",
+    "SeriesFacts",
+    "SeriesState",
+    "SourceCount",
+    "StorageCommitment",
+    "Verdict",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +60,10 @@ class Association:
     outcome: AssociationOutcome = AssociationOutcome.OPEN
     instances: int = 0
     """C-STOREs answered 0x0000."""
+    refused: int = 0
+    """Images refused for want of resources (A700), which passes, and not brought again on it."""
+    refused_uids: tuple[str, ...] = ()
+    """Their SOP Instance UIDs, so that it is known when they have come after all; of very many, the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +99,10 @@ class Refusal:
     """The line of conf.yaml that would let it in; empty where none would."""
     path: str = ""
     """Relative to the spool's root, where the refused bytes were kept aside; else empty."""
+    times: int = 1
+    """How often it happened since it was last reported."""
+    of_image: bool = False
+    """It is an image that was refused; else a whole association or connection, or one of its contexts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,92 +187,6 @@ class SeriesFacts:
     def modality(self) -> str:
         """Modality (0008,0060), or an empty string."""
         return str(self.header.get("Modality", "") or "")
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationEvidence:
-    """What one association brought of one series."""
-
-    association_id: str
-    calling_ae_title: str
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: AssociationOutcome
-    images: int
-    last_image_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SourceCount:
-    """Number of Series Related Instances (0020,1209) as the source answered a C-FIND."""
-
-    at: datetime
-    peer: str
-    instances: int
-
-
-@dataclass(frozen=True, slots=True)
-class GeometryEvidence:
-    """Whether the slices held make a whole stack, from headers alone."""
-
-    whole: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that is known about whether a series is complete; `complete.judge` turns it into a verdict.
-
-    Attributes:
-        associations: every association that brought images of the series, by start.
-        sender_open: an association of one of its senders is open now (it may still bring images).
-        committed: a storage commitment request lists images of the series, and every one listed for
-            the series is held, and none is held that it does not list.
-        performed: likewise for an MPPS that reports COMPLETED and references the series.
-        counts: answers from the source, oldest first.
-        pauses: of each of this sender's past series, a bounded number of the latest: the longest time, in
-            seconds, in which images were still to come though every association that had brought some
-            was released; 0 for a series that came at once.
-        promised: the proof that this sender has given for its past series and not yet for this one
-            ("commitment", "mpps", "count"); empty where it gives none reliably.
-        reopened: late images came after an earlier verdict.
-        listening_since: when this node was last started: what was sent while it was away could not come,
-            and no silence before counts. None: it always listened.
-    """
-
-    series_instance_uid: str
-    instances: int
-    first_image_at: datetime
-    last_image_at: datetime
-    associations: tuple[AssociationEvidence, ...]
-    sender_open: bool
-    geometry: GeometryEvidence
-    committed: bool = False
-    performed: bool = False
-    counts: tuple[SourceCount, ...] = ()
-    pauses: tuple[float, ...] = ()
-    reopened: bool = False
-    promised: str = ""
-    listening_since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a series is complete, why, and when to look again if it isn't yet.
-
-    Attributes:
-        complete: it may be routed. doubtful: by a ceiling only; the results say so.
-        evidence: which row of the table decided ("commitment", "mpps", "count", "geometry", "quiet",
-            "ceiling", "waiting").
-        reason: in words, with the figures it rests on.
-        look_again_at: when the verdict can change though nothing arrives; None if it can't.
-    """
-
-    complete: bool
-    evidence: str
-    reason: str
-    doubtful: bool = False
-    look_again_at: datetime | None = None
 
 
 class SeriesState(StrEnum):

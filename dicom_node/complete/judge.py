@@ -31,6 +31,7 @@ def judge(evidence: Evidence, policy: CompletionConfig, now: datetime) -> Verdic
     return (
         _missing(evidence, waiting)
         or _unreleased(evidence, waiting)
+        or _refused(evidence, waiting)
         or _promised(evidence, waiting)
         or _released(evidence, waiting)
     )
@@ -112,7 +113,7 @@ def _missing(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
 
 
 def _unreleased(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
-    """Row 6: an association that brought images is open, or was aborted and its sender hasn't come back."""
+    """An association that brought images is open, or was aborted and its sender hasn't come back."""
     still_open = _open(evidence)
     if still_open:
         who = still_open[-1].calling_ae_title
@@ -122,6 +123,17 @@ def _unreleased(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
         brought = sum(one.images for one in aborted)
         return waiting.until_ceiling(f"{aborted[-1].calling_ae_title} aborted after {brought} images")
     return None
+
+
+def _refused(evidence: Evidence, waiting: _Waiting) -> Verdict | None:
+    """This node itself refused images that may be the series', and they have not come since."""
+    lacking = [one for one in (*evidence.associations, *evidence.refused_beside) if one.refused]
+    if not lacking:
+        return None
+    number = sum(one.refused for one in lacking)
+    senders = ", ".join(sorted({one.calling_ae_title for one in lacking}))
+    images = "1 image" if number == 1 else f"{number} images"
+    return waiting.until_ceiling(f"the node refused {images} of {senders} for want of room")
 
 
 def _promised(evidence: Evidence, waiting: _Waiting) -> Verdict | None:

@@ -12,7 +12,7 @@ from sqlalchemy import exists, func, insert, or_, select, update
 from dicom_node.headers import instance_number
 from dicom_node.ledger.database import Database
 from dicom_node.ledger.habits import past, pauses, promised
-from dicom_node.ledger.pieces import arriving_from, associations_of, sender_open
+from dicom_node.ledger.pieces import arriving_from, associations_of, refused_beside, sender_open
 from dicom_node.ledger.proofs import counts_of, is_committed, is_performed
 from dicom_node.ledger.tables import (
     AssociationRow,
@@ -39,7 +39,7 @@ class Held:
         fields: `headers.slice_fields` of each instance.
         associations: each that brought images of it, by start.
         sender_open: a sender of its images has an association open.
-        committed, performed, counts, pauses, promised: see `records.Evidence`.
+        committed, performed, counts, pauses, promised, refused_beside: see `records.Evidence`.
     """
 
     series_instance_uid: str
@@ -54,6 +54,7 @@ class Held:
     counts: tuple[SourceCount, ...] = ()
     pauses: tuple[float, ...] = ()
     promised: str = ""
+    refused_beside: tuple[AssociationEvidence, ...] = ()
 
 
 class Holdings:
@@ -115,6 +116,7 @@ class Holdings:
                 counts=counts_of(conn, series_instance_uid),
                 pauses=pauses(before),
                 promised=promised(conn, senders, before),
+                refused_beside=refused_beside(conn, series_instance_uid, senders, series.first_image_at),
             )
 
     def to_count(

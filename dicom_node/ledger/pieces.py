@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, literal_column, select, update
 
+from dicom_node.ledger.proofs import chunks
 from dicom_node.ledger.tables import AssociationRow, InstanceRow, PieceRow, SeriesRow
 from dicom_node.records import (
     AssociationEvidence,
@@ -94,14 +95,17 @@ def arriving_from(conn: Connection, calling_ae_title: str) -> set[str]:
 
 
 def last_signs(conn: Connection, journal: str) -> dict[str, datetime]:
-    """When each open association of a journal last brought an image, or when it began."""
+    """When each open association of a journal last brought an image, or when it began.
+
+    An image that it brought again keeps the time at which it first came, before the association began.
+    """
     rows = conn.execute(
         select(AssociationRow.id, AssociationRow.started_at, func.max(PieceRow.last_at).label("last_at"))
         .outerjoin(PieceRow, PieceRow.association_id == AssociationRow.id)
         .where(AssociationRow.journal == journal, AssociationRow.outcome == AssociationOutcome.OPEN)
         .group_by(AssociationRow.id, AssociationRow.started_at)
     )
-    return {row.id: row.last_at or row.started_at for row in rows}
+    return {row.id: max(row.last_at or row.started_at, row.started_at) for row in rows}
 
 
 def associations_of(conn: Connection, series_instance_uid: str) -> tuple[AssociationEvidence, ...]:
@@ -113,6 +117,8 @@ def associations_of(conn: Connection, series_instance_uid: str) -> tuple[Associa
             AssociationRow.started_at,
             AssociationRow.ended_at,
             AssociationRow.outcome,
+            AssociationRow.refused,
+            AssociationRow.refused_uids,
             PieceRow.images,
             PieceRow.last_at,
         )
@@ -129,9 +135,56 @@ def associations_of(conn: Connection, series_instance_uid: str) -> tuple[Associa
             outcome=AssociationOutcome(row.outcome),
             images=row.images,
             last_image_at=row.last_at,
+            refused=_still_refused(conn, row.refused, row.refused_uids),
         )
         for row in rows
     )
+
+
+def refused_beside(
+    conn: Connection, series_instance_uid: str, calling_ae_titles: Collection[str], since: datetime
+) -> tuple[AssociationEvidence, ...]:
+    """Associations of these senders that ended since a moment, brought none of a series, and lack images.
+
+    This node refused those for want of resources, and doesn't hold them yet: some may be the series'.
+    """
+    rows = conn.execute(
+        select(AssociationRow.__table__)
+        .where(
+            AssociationRow.refused > literal_column("0"),  # as the partial index has it
+            AssociationRow.calling_ae_title.in_(calling_ae_titles),
+            AssociationRow.ended_at >= since,
+            ~exists().where(
+                PieceRow.association_id == AssociationRow.id,
+                PieceRow.series_instance_uid == series_instance_uid,
+            ),
+        )
+        .order_by(AssociationRow.started_at)
+    )
+    found = (
+        AssociationEvidence(
+            association_id=row.id,
+            calling_ae_title=row.calling_ae_title,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            outcome=AssociationOutcome(row.outcome),
+            images=0,
+            last_image_at=row.ended_at,
+            refused=_still_refused(conn, row.refused, row.refused_uids),
+        )
+        for row in rows
+    )
+    return tuple(one for one in found if one.refused)
+
+
+def _still_refused(conn: Connection, refused: int, sop_instance_uids: Sequence[str] | None) -> int:
+    """How many of the images that were refused have not come since, from whomever."""
+    for some in chunks(sop_instance_uids or ()):
+        held = select(func.count(InstanceRow.sop_instance_uid.distinct())).where(
+            InstanceRow.sop_instance_uid.in_(some)
+        )
+        refused -= conn.execute(held).scalar_one()
+    return refused
 
 
 def sender_open(conn: Connection, calling_ae_titles: Collection[str]) -> bool:

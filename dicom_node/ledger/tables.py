@@ -80,8 +80,19 @@ class AssociationRow(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str] = mapped_column(String(16), index=True)
+    refused: Mapped[int] = mapped_column(Integer, default=0)
+    """Images that it offered and this node refused for want of resources."""
+    refused_uids: Mapped[list[Any] | None] = mapped_column(JSON)
 
     __table_args__ = (Index("ix_associations_sender", "calling_ae_title", "started_at"),)
+
+
+Index(
+    "ix_associations_refused",
+    AssociationRow.calling_ae_title,
+    sqlite_where=AssociationRow.refused > 0,
+    postgresql_where=AssociationRow.refused > 0,
+)
 
 
 class SeriesRow(Base):
@@ -171,6 +182,8 @@ class RefusalRow(Base):
     reason: Mapped[str] = mapped_column(Text)
     hint: Mapped[str] = mapped_column(Text)
     path: Mapped[str] = mapped_column(Text)
+    times: Mapped[int] = mapped_column(Integer, default=1)
+    of_image: Mapped[bool] = mapped_column(default=False)
 
 
 class CommitmentRow(Base):

@@ -92,6 +92,7 @@ def evidence(held: Held, sources: Sources, since: datetime) -> Evidence:
         pauses=held.pauses,
         promised=held.promised or ("count" if asked else ""),
         listening_since=since,
+        refused_beside=held.refused_beside,
         reopened=held.revision > 1,
     )
 

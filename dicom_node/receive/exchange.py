@@ -21,8 +21,9 @@ from dicom_node.receive.pdu import COMMAND, LAST, command_pdu
 from dicom_node.receive.reception import Reception
 from dicom_node.receive.status import Refused, Status
 from dicom_node.receive.storing import Storing
+from dicom_node.receive.tally import Tally
 from dicom_node.records import Association, AssociationOutcome, ReceiverEvent
-from dicom_node.spool import Blank
+from dicom_node.spool import Blank, Happened
 
 log = structlog.get_logger()
 _LONGEST_COMMAND = 16_384
@@ -71,7 +72,7 @@ class Exchange:
             started_at=datetime.now(UTC),
         )
         self._recorded = False
-        self._stored = 0
+        self._tally = Tally()
         self._blank: Blank | None = None
         self._context_id = 0
         self._command = bytearray()
@@ -105,17 +106,40 @@ class Exchange:
             blank.discard()
         self.reception.leave()
         if self._recorded:
-            outcome = AssociationOutcome.RELEASED if released else AssociationOutcome.ABORTED
-            ended = replace(self._record, ended_at=datetime.now(UTC), outcome=outcome, instances=self._stored)
-            self.reception.report(ReceiverEvent("closed", association=ended))
-            log.info(
-                "association_ended",
-                calling=self.request.calling_ae_title,
-                address=self.address,
-                outcome=outcome.value,
-                stored=self._stored,
-            )
+            self._close(AssociationOutcome.RELEASED if released else AssociationOutcome.ABORTED)
         self.reports.association_ended()
+
+    def _close(self, outcome: AssociationOutcome) -> None:
+        """Closes the record, and says what the association brought."""
+        tally, calling = self._tally, self.request.calling_ae_title
+        ended = replace(
+            self._record,
+            ended_at=datetime.now(UTC),
+            outcome=outcome,
+            instances=tally.taken,
+            refused=tally.lacking,
+            refused_uids=tally.lacking_uids,
+        )
+        self.reception.report(ReceiverEvent("closed", association=ended))
+        log.info(
+            "association_ended",
+            calling=calling,
+            address=self.address,
+            outcome=outcome.value,
+            stored=tally.stored,
+            duplicates=tally.duplicates,
+            conflicts=tally.conflicts,
+            refused=tally.lacking,
+        )
+        if tally.conflicts:
+            policy = self.reception.config.conflict
+            log.warning(
+                "same_uid_other_bytes",
+                calling=calling,
+                address=self.address,
+                images=tally.conflicts,
+                conflict=policy,
+            )
 
     def record(self) -> None:
         """Writes that the association is open, before the first happening on it.
@@ -130,9 +154,14 @@ class Exchange:
         """Answers a request in one send."""
         self.send(command_pdu(self._context_id, command.answer(request, status, comment)))
 
-    def refused(self, refused: Refused) -> None:
-        """An object was not stored for want of resources: the administrator is told."""
+    def took(self, sop_instance_uid: str, happening: Happened) -> None:
+        """An object is held."""
+        self._tally.took(sop_instance_uid, happening)
+
+    def refused(self, sop_instance_uid: str, refused: Refused) -> None:
+        """An object was not stored; if for want of resources, it is missed, and the administrator is told."""
         if refused.status == Status.OUT_OF_RESOURCES:
+            self._tally.refused(sop_instance_uid)
             self.reception.refuse(refusal(self.request, self.address, refused.comment))
 
     def context(self, context_id: int) -> Context:
@@ -173,17 +202,13 @@ class Exchange:
         else:
             sink.finish()
 
-    def stored(self) -> None:
-        """An object is answered with success."""
-        self._stored += 1
-
     def prepare(self) -> None:
         """Makes the file of a sender's next object while the sender turns to it.
 
         To find a free inode takes the file system up to a millisecond. A sender's first object tells
         nothing of a second one.
         """
-        if self._stored > 1 and self._blank is None:  # a refused object has not used it up
+        if self._tally.taken > 1 and self._blank is None:  # a refused object has not used it up
             with suppress(OutOfResources):
                 self._blank = self.reception.spool.open_blank(self.association_id)
 
@@ -204,8 +229,6 @@ class _Store:
     def finish(self) -> None:
         """Stores and answers."""
         status, comment = self._storing.finish()
-        if status == Status.SUCCESS:
-            self._exchange.stored()
         try:
             self._exchange.respond(self._request, status, comment)
         finally:  # also where the peer has gone

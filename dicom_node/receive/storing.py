@@ -88,6 +88,7 @@ class Storing:
         stored = incoming.commit(identity, self._context.transfer_syntax, self._exchange.association_id)
         journal = self._exchange.reception.journal
         journal.append(ReceiverEvent(stored.happening, instance=stored.instance))
+        self._exchange.took(self._command.sop_instance_uid, stored.happening)
         self._stored = incoming
 
     def _checked(self, incoming: Incoming) -> Identity:
@@ -122,4 +123,4 @@ class Storing:
 
     def _refuse(self, refused: Refused) -> None:
         self._refused = refused
-        self._exchange.refused(refused)
+        self._exchange.refused(self._command.sop_instance_uid, refused)

@@ -25,11 +25,15 @@ _SMALL, _GATHERED = 1 << 16, 1 << 17
 """Fragments of fewer bytes are gathered to so many before they are written: senders like PDUs of 16 KB."""
 
 
+Happened = Literal["stored", "duplicate", "conflict"]
+"""What became of an object; the names are those of `records.Happening`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of an object; the names are those of `records.Happening`."""
+    """What became of an object, and the object."""
 
-    happening: Literal["stored", "duplicate", "conflict"]
+    happening: Happened
     instance: Instance
 
 
@@ -171,9 +175,7 @@ class Incoming:
         )
         return Stored(happening, instance)
 
-    def _link(
-        self, folder: int, sop_instance_uid: str, digest: str
-    ) -> tuple[Literal["stored", "duplicate", "conflict"], str]:
+    def _link(self, folder: int, sop_instance_uid: str, digest: str) -> tuple[Happened, str]:
         """Gives the file its name, or finds what stands there."""
         first, beside = layout.file_name(sop_instance_uid), layout.file_name(sop_instance_uid, digest)
         try:

@@ -29,6 +29,7 @@ def association(
     outcome: str = "released",
     images: int = 100,
     sender: str = "CT1",
+    refused: int = 0,
 ) -> AssociationEvidence:
     return AssociationEvidence(
         association_id=f"{sender} {start}",
@@ -38,6 +39,7 @@ def association(
         outcome=AssociationOutcome(outcome),
         images=images,
         last_image_at=at(last),
+        refused=refused,
     )
 
 

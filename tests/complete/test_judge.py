@@ -162,6 +162,36 @@ CASES: list[tuple[str, Evidence, list[tuple[float, str]]]] = [
         [(80, "waiting"), (670, "ceiling")],
     ),
     (
+        "released and whole, but the node itself refused images: they are waited for, then with doubt",
+        evidence(association(refused=36)),
+        [(11.5, "waiting"), (609.9, "waiting"), (610, "ceiling")],
+    ),
+    (
+        "… and some have come since, not all",
+        evidence(association(images=60, refused=16), association(60, 70, 70.5, images=20)),
+        [(80, "waiting"), (670, "ceiling")],
+    ),
+    (
+        "… and once none is missing any more",
+        evidence(association(images=60), association(60, 70, 70.5, images=40)),
+        [(71, "waiting"), (71.5, "geometry")],
+    ),
+    (
+        "released and whole, but of the sender's next association all was refused",
+        evidence(association(), refused_beside=(association(11, 12, 12.5, images=0, refused=3),)),
+        [(13, "waiting"), (610, "ceiling")],
+    ),
+    (
+        "images were refused, but the sender's commitment proves that nothing is missing",
+        evidence(association(refused=36), committed=True),
+        [(12, "commitment")],
+    ),
+    (
+        "images were refused, but the source counts no more than is held",
+        evidence(association(refused=36), counts=(count(100),)),
+        [(12, "count")],
+    ),
+    (
         "two at once: one is still open",
         evidence(association(images=50), open_association(0.1, 10.2, images=50)),
         [(20, "waiting"), (610.2, "ceiling")],
@@ -204,6 +234,9 @@ def test_row(found: Evidence, expected: list[tuple[float, str]]) -> None:
         (evidence(association(), promised="mpps"), 12, "the MPPS that this sender gives has not come yet"),
         (evidence(association(), sender_open=True), 12, "another association open"),
         (evidence(association(), reopened=True), 12, "late images have come before"),
+        (evidence(association(refused=36)), 12, "the node refused 36 images of CT1 for want of room"),
+        (evidence(association(refused=1)), 12, "the node refused 1 image of CT1 for want of room"),
+        (evidence(association(refused=1)), 900, "for want of room; nothing has come for 600 s, the ceiling"),
         (evidence(open_association(), committed=True), 12, "storage commitment"),
         (evidence(open_association(), performed=True), 12, "procedure step completed"),
     ],
@@ -242,7 +275,8 @@ def _associations(draw: Any) -> Any:
     outcome = draw(st.sampled_from(["open", "released", "aborted"]))
     end = None if outcome == "open" else start + lasts + idle
     sender, images = draw(st.sampled_from(["CT1", "PACS"])), draw(st.integers(1, 50))
-    return association(start, start + lasts, end, outcome, images, sender)
+    refused = 0 if outcome == "open" else draw(st.sampled_from([0, 0, 1, 40]))
+    return association(start, start + lasts, end, outcome, images, sender, refused)
 
 
 @st.composite
@@ -256,6 +290,7 @@ def _evidence(draw: Any) -> Evidence:
         pauses=tuple(draw(st.lists(st.floats(0, 500), max_size=40))),
         promised=draw(st.sampled_from(["", "", "commitment", "mpps", "count"])),
         reopened=draw(st.booleans()),
+        refused_beside=tuple(one for one in draw(st.lists(_associations(), max_size=2)) if one.refused),
     )
     return replace(found, sender_open=found.sender_open or draw(st.booleans()))
 
@@ -298,11 +333,21 @@ def test_an_open_association_holds_a_series_back_unless_it_is_proven(found: Evid
             assert since > POLICY.ceiling - 0.01 or since < -POLICY.ceiling
 
 
+@given(_evidence(), _NOW)
+def test_images_that_the_node_refused_hold_a_series_back_unless_it_is_proven(
+    found: Evidence, now: Any
+) -> None:
+    if any(one.refused for one in (*found.associations, *found.refused_beside)):
+        verdict = judge(found, POLICY, now)
+        assert verdict.evidence in ("waiting", "commitment", "mpps", "count", "ceiling")
+        assert verdict.doubtful is (verdict.evidence == "ceiling")
+
+
 @given(
     _evidence(),
     _policies(),
     _NOW,
-    st.sampled_from(["committed", "performed", "whole", "counted", "released", "later"]),
+    st.sampled_from(["committed", "performed", "whole", "counted", "released", "made good", "later"]),
 )
 def test_more_evidence_never_takes_a_verdict_back(
     found: Evidence, policy: CompletionConfig, now: Any, more: str
@@ -318,6 +363,9 @@ def test_more_evidence_never_takes_a_verdict_back(
     elif more == "counted":
         same = count(found.instances, 1)
         found = replace(found, counts=(*found.counts, same, same))
+    elif more == "made good":
+        good = tuple(replace(one, refused=0) for one in found.associations)
+        found = replace(found, associations=good, refused_beside=())
     elif more == "released":
         found = replace(
             found, sender_open=any(o.outcome is AssociationOutcome.OPEN for o in found.associations)

@@ -15,8 +15,14 @@ def at(seconds: float) -> datetime:
 
 
 def assoc(
-    name: str, sender: str = "CT1", started: float = 0, ended: float | None = None, *, aborted: bool = False
-):
+    name: str,
+    sender: str = "CT1",
+    started: float = 0,
+    ended: float | None = None,
+    *,
+    aborted: bool = False,
+    refused: tuple[str, ...] = (),
+) -> Association:
     outcome = AssociationOutcome.OPEN
     if ended is not None:
         outcome = AssociationOutcome.ABORTED if aborted else AssociationOutcome.RELEASED
@@ -28,6 +34,8 @@ def assoc(
         started_at=at(started),
         ended_at=None if ended is None else at(ended),
         outcome=outcome,
+        refused=len(refused),
+        refused_uids=refused,
     )
 
 

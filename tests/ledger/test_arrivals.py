@@ -86,6 +86,52 @@ def test_a_dead_receivers_associations_are_aborted(ledger: Ledger) -> None:
     assert ledger.arrivals.open_journals() == []
 
 
+def lacking(ledger: Ledger, series: str = SERIES) -> tuple[list[int], list[int]]:
+    """Images that were refused and have not come: of what brought some of the series, and beside."""
+    held = ledger.holdings.held(series)
+    assert held is not None
+    return [one.refused for one in held.associations], [one.refused for one in held.refused_beside]
+
+
+def test_images_that_were_refused_are_missed_until_they_come(ledger: Ledger) -> None:
+    opened(ledger, assoc("a1"))
+    arrive(ledger, [image(1, received=1)])
+    closed(ledger, assoc("a1", ended=2, refused=("1.2.3.2", "1.2.3.3")))
+    assert lacking(ledger) == ([2], [])
+    opened(ledger, assoc("a2", started=3))
+    arrive(ledger, [image(2, received=4, association="a2")])
+    closed(ledger, assoc("a2", started=3, ended=5, refused=("1.2.3.3",)))
+    assert lacking(ledger) == ([1, 1], [])
+    arrive(ledger, [image(3, received=6, association="a3")])  # from whomever
+    assert lacking(ledger) == ([0, 0], [])
+
+
+def test_an_association_of_which_all_was_refused_is_evidence_for_its_senders_series(ledger: Ledger) -> None:
+    for name, sender, started in (("old", "CT1", -9), ("a1", "CT1", 0), ("a2", "CT1", 3), ("b", "CT2", 3)):
+        opened(ledger, assoc(name, sender, started))
+    closed(ledger, assoc("old", started=-9, ended=-8, refused=("1.7.1",)))
+    arrive(ledger, [image(1, received=1)])
+    closed(ledger, assoc("a1", ended=2))
+    touched = closed(ledger, assoc("a2", started=3, ended=4, aborted=True, refused=("1.2.3.2",)))
+    closed(ledger, assoc("b", "CT2", started=3, ended=4, refused=("1.2.9.1",)))
+    assert touched == {SERIES}
+    assert lacking(ledger) == ([0], [1]), "neither another sender's, nor what was before"
+    arrive(ledger, [image(2, received=6, association="a3")])
+    assert lacking(ledger) == ([0], [])
+
+
+def test_an_end_that_is_not_known_lies_not_before_the_start(ledger: Ledger) -> None:
+    arrive(ledger, [image(1, received=1, association="a0")])
+    opened(ledger, assoc("a1", started=900))
+    again = replace(image(1, received=1, association="a1"))
+    ledger.arrivals.apply([ReceiverEvent("duplicate", instance=again)], {}, at(901))
+    ledger.arrivals.abort_orphans("j1")
+    held = ledger.holdings.held(SERIES)
+    assert held is not None
+    (one,) = held.associations
+    assert (one.association_id, one.started_at, one.ended_at) == ("a1", at(900), at(900))
+
+
 @pytest.mark.parametrize(("listed", "proof"), [((1, 2), True), ((1, 2, 3), False), ((1,), False)])
 def test_a_procedure_step_proves_only_what_it_lists(
     ledger: Ledger, listed: tuple[int, ...], proof: bool

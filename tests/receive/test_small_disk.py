@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import structlog
 
-from tests.receive.scp import receiver
-from tests.receive.upper_layer import Sender, data_set
+from dicom_node.records import Association, AssociationOutcome
+from tests.receive.scp import Scp, receiver
+from tests.receive.upper_layer import PLAIN_RELEASE_RQ, RELEASE_RP, Sender, data_set
 
 A700 = 0xA700
 MEGABYTE = 1 << 20
@@ -33,11 +36,16 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def fill(path: Path) -> None:
-    """Takes all the room that is left."""
+def fill(path: Path, leaving: int = 0) -> None:
+    """Takes the room that is left, but for some megabytes."""
     with path.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
+        while shutil.disk_usage(path).free > leaving * MEGABYTE and file.write(bytes(4096)):
             pass
+
+
+def ended(scp: Scp) -> list[Association]:
+    """Associations that ended, as the journals have them."""
+    return [e.association for e in scp.events() if e.happening == "closed" and e.association is not None]
 
 
 @pytest.mark.fault
@@ -78,6 +86,9 @@ def test_the_low_mark_keeps_room_for_the_journal(small: Path) -> None:
         assert statuses.count(0) + statuses.count(A700) == 10
         assert scp.spool.free_bytes() > 4 * MEGABYTE
         scp.wait_for("closed")
+        refused = tuple(f"1.2.6.{n}" for n, status in enumerate(statuses) if status == A700)
+        (one,) = ended(scp)
+        assert (one.refused, one.refused_uids) == (len(refused), refused)
 
 
 @pytest.mark.fault
@@ -92,3 +103,21 @@ def test_a_full_disk_delays_the_journal_and_loses_nothing(small: Path) -> None:
         assert sender.store("1.2.8") == 0
     assert {one.sop_instance_uid for one in scp.stored()} == {"1.2.6", "1.2.8"}
     assert scp.happenings()[-1] == "closed"
+
+
+@pytest.mark.fault
+def test_what_was_refused_and_came_again_is_not_missed(small: Path) -> None:
+    filler = small / "filler"
+    with structlog.testing.capture_logs() as logs, receiver(small) as scp, Sender(scp.port) as sender:
+        sender.associate()
+        assert sender.store("1.2.6") == 0
+        fill(filler)
+        assert [sender.store(uid, data_set(uid, size=MEGABYTE)) for uid in ("1.2.7", "1.2.8")] == [A700, A700]
+        filler.unlink()
+        assert [sender.store(uid, data_set(uid, size=MEGABYTE)) for uid in ("1.2.7", "1.2.6")] == [0, 0]
+        assert sender.ask(PLAIN_RELEASE_RQ)[0] == RELEASE_RP
+        scp.wait_for("closed")
+        (one,) = ended(scp)
+        assert (one.outcome, one.refused, one.refused_uids) == (AssociationOutcome.RELEASED, 1, ("1.2.8",))
+    (line,) = (line for line in logs if line["event"] == "association_ended")
+    assert (line["stored"], line["duplicates"], line["conflicts"], line["refused"]) == (2, 0, 1, 1)

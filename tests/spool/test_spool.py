@@ -325,3 +325,19 @@ def test_unreadable_bytes_say_so(spool: Spool, journal: Journal) -> None:
     with pytest.raises(Unreadable):
         incoming.identity(ExplicitVRLittleEndian)
     incoming.abandon()
+
+
+OLD_LINE = (
+    '{"happening":"closed","association":{"id":"20260301T075900000000-7.1","calling_ae_title":"CT1",'
+    '"called_ae_title":"DICOMNODE","address":"127.0.0.1","started_at":"2026-03-01T08:00:00Z",'
+    '"ended_at":"2026-03-01T08:00:10Z","outcome":"released","instances":8}}'
+)
+"""As a receiver of version 0.1.0 wrote it."""
+
+
+def test_a_journal_of_an_earlier_version_still_reads(spool: Spool) -> None:
+    name = "20260301T075900000000-7.000001.jsonl"
+    (spool.root / "journals" / name).write_text(OLD_LINE + "\n")
+    ((event,), _offset) = spool.read_journal(name, 0)
+    assert event.association is not None
+    assert (event.association.instances, event.association.refused) == (8, 0)
