@@ -15,6 +15,7 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from dicom_node.association.negotiation import accepted, rejection, request
+from dicom_node.association.operation import RESPONSE
 from dicom_node.association.peer import Peer, intelligible, name_of
 from dicom_node.association.transport import PDU, Connection
 from dicom_node.errors import BadInput, PeerUnavailable
@@ -22,8 +23,6 @@ from dicom_node.errors import BadInput, PeerUnavailable
 _NO_DATA_SET = 0x0101
 """Command Data Set Type (0000,0800) of a message without a data set (PS3.7 E.1)."""
 _DATA_SET = 0x0001
-_RESPONSE = 0x8000
-"""The bit that makes a request's Command Field (0000,0100) its response's."""
 _COMMAND, _LAST = 1, 2
 """Bits of a PDV's message control header (PS3.8 E.2)."""
 _DATA_HEADER = struct.Struct(">BxLLBB")
@@ -102,7 +101,7 @@ class Association:
             OSError: the stream cannot be read; the association is aborted.
         """
         stream = _encoded(context, data) if isinstance(data, Dataset) else data
-        if not command.CommandField & _RESPONSE:
+        if not command.CommandField & RESPONSE:
             self._message_id = self._message_id % 0xFFFF + 1
             command.MessageID = self._message_id
         command.CommandDataSetType = _NO_DATA_SET if stream is None else _DATA_SET

@@ -85,10 +85,11 @@ def _by_study(deliveries: Iterable[Delivery]) -> Iterator[tuple[Delivery, ...]]:
 
 def _ask(site: Site, destination: str, studies: _Studies) -> Iterator[_Lost]:
     """Asks for as many studies as time allows, on one association; those that are asked leave the queue."""
-    peer = site.config.destinations[destination]
+    peer, due = site.config.destinations[destination], len(studies)
     try:
         with commitments(peer, site.config.node.ae_title, site.spool.promises.told) as asker:
             yield from _ask_on(asker, site, peer, studies)
+        log.info("commitment_asked", destination=destination, studies=due - len(studies), left=len(studies))
     except Transient as fault:
         log.warning("commitment_not_asked", destination=destination, studies=len(studies), error=str(fault))
         again = datetime.now(UTC) + AGAIN
@@ -119,7 +120,6 @@ def _ask_on(asker: Asker, site: Site, peer: DestinationConfig, studies: _Studies
     finally:
         with suppress(PeerUnavailable):  # what was asked may be answered in another way
             asker.listen(lambda: all(promises.answer(uid) is not None for uid in asked))
-        log.info("commitment_asked", peer=peer.where, studies=len(asked), left=len(studies))
 
 
 def _all_lost(studies: _Studies, why: str) -> Iterator[_Lost]:
