@@ -6,19 +6,25 @@ import typer
 from rich.table import Table
 
 from dicom_node.cli.common import CONFIG, ConfigOption, console, errors
-from dicom_node.config import Config, FaultyConfigError, RouteConfig, load
+from dicom_node.config import Config, FaultyConfigError, RouteConfig, load, placed
+from dicom_node.node import surroundings
 
 
 def check(config: ConfigOption = CONFIG) -> None:
     """Check conf.yaml: tell every fault of it with its line, or what it configures."""
     try:
         site = load(config, pipelines=True)
+        lacks = [*surroundings.lacks(site), *surroundings.missing_devices(site)]
+        if needed := [one.fault for one in lacks if one.needed]:
+            raise placed(config, needed)
     except FaultyConfigError as error:
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         count = len(error.faults)
         errors.print(f"{count} fault{'s' if count > 1 else ''} in {config}", style="red", highlight=False)
         raise typer.Exit(1) from None
     console.print(summary(site))
+    for one in lacks:
+        console.print(f"note: {one.fault}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{config} is right", style="green", highlight=False)
 
 
@@ -27,6 +33,8 @@ def summary(config: Config) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     node = config.node
     table.add_row("node", f"{node.ae_title} at {node.address}:{node.port}, data in {node.data}")
+    web = f"http://{config.web.address}:{config.web.port}" if config.web is not None else "none"
+    table.add_row("status page", web)
     table.add_row("devices", ", ".join(node.devices))
     for name, peer in config.peers.items():
         where = ", ".join(peer.addresses) or "any address"

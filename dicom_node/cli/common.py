@@ -26,5 +26,5 @@ def told() -> Iterator[None]:
     try:
         yield
     except NodeError as fault:
-        errors.print(str(fault), style="red", markup=False, highlight=False)
+        errors.print(str(fault), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

@@ -1,5 +1,6 @@
 """Typed models of conf.yaml: `load()` gives a Config, or one ConfigError that lists every fault."""
 
+from dicom_node.config.document import placed
 from dicom_node.config.faults import Fault, FaultyConfigError
 from dicom_node.config.load import load
 from dicom_node.config.models import (
@@ -35,5 +36,6 @@ __all__ = [
     "WebConfig",
     "load",
     "pipeline_class",
+    "placed",
     "resolve",
 ]

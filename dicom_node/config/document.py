@@ -61,6 +61,11 @@ def read_document(path: Path) -> Document:
     return Document(content, walker.lines, tuple(walker.faults))
 
 
+def placed(path: Path, faults: Iterable[Fault]) -> FaultyConfigError:
+    """Faults of a file that could be read, with their lines, as one error."""
+    return FaultyConfigError(read_document(path).place(faults), path)
+
+
 def _syntax_fault(error: MarkedYAMLError) -> Fault:
     mark = error.problem_mark or error.context_mark
     said = ", ".join(text for text in (error.context, error.problem) if text)

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dicom_node.config.faults import Fault, KeyPath, one_of
-from dicom_node.config.models import NodeConfig
+from dicom_node.config.models import NodeConfig, WebConfig
 
 
 def reference_faults(content: dict[str, Any]) -> list[Fault]:
     """Every fault between sections; what is malformed in itself is left to the models."""
-    return [*_routes(content), *_destinations(content), *_peers(content)]
+    return [*_ports(content), *_routes(content), *_destinations(content), *_peers(content)]
 
 
 def role_faults(content: dict[str, Any], roles: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
@@ -39,6 +39,20 @@ def role_faults(content: dict[str, Any], roles: Mapping[str, Sequence[str]]) -> 
 def _section(content: dict[str, Any], name: str) -> dict[str, Any]:
     found = content.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def _ports(content: dict[str, Any]) -> Iterator[Fault]:
+    """The status page needs a port of its own, but for two addresses that differ."""
+    if content.get("web", {}) is None:
+        return
+    node, web = _section(content, "node"), _section(content, "web")
+    port = node.get("port", NodeConfig().port)
+    if web.get("port", WebConfig().port) != port:
+        return
+    addresses = {str(node.get("address", NodeConfig().address)), str(web.get("address", WebConfig().address))}
+    if len(addresses) == 1 or addresses & {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+        path: KeyPath = ("web", "port") if "port" in web else ("node", "port")
+        yield Fault(path, f"the node and its status page would both listen on {port}", "give each its own")
 
 
 def _routes(content: dict[str, Any]) -> Iterator[Fault]:

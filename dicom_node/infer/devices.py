@@ -21,6 +21,15 @@ def limit_threads(count: int | None = None) -> int:
     return count
 
 
+def is_there(device: str) -> bool:
+    """Whether torch can use a device: "cpu", "cuda:0"."""
+    if not device.startswith("cuda"):
+        return True
+    import torch
+
+    return int(device.partition(":")[2] or 0) < torch.cuda.device_count()
+
+
 def used_mb(device: str) -> float:
     """Memory in use, in MB: what torch has allocated on a GPU, or this process's resident memory."""
     if device.startswith("cuda"):

@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 import structlog
 
-from dicom_node.config import Config, load
+from dicom_node.config import Config, load, placed
 from dicom_node.errors import PeerUnavailable
 from dicom_node.node.alone import alone
 from dicom_node.node.folders import processes_file
 from dicom_node.node.site import open_site, ready_run_folder
+from dicom_node.node.surroundings import lacks
 from dicom_node.receive import listen
 
 log = structlog.get_logger()
@@ -132,10 +133,20 @@ def supervise(config_path: Path, stop: threading.Event, ready: Callable[[], None
         ConfigError, Permanent, Transient: the node can't start as it is configured.
     """
     config = load(config_path, pipelines=True)
+    _look_around(config_path, config)
     data = config.node.data
     refusal = f"another node already works in the data folder {data} (node.data): each needs one of its own"
     with alone(ready_run_folder(config) / "node.lock", refusal):
         _watch(_children(config_path), processes_file(config), stop, ready)
+
+
+def _look_around(config_path: Path, config: Config) -> None:
+    """Logs what this machine lacks. Raises ConfigError where the node can't do without it."""
+    found = list(lacks(config))
+    if needed := [one.fault for one in found if one.needed]:
+        raise placed(config_path, needed)
+    for one in found:
+        log.warning("configuration_note", note=str(one.fault))
 
 
 def _watch(children: Sequence[Child], note: Path, stop: threading.Event, ready: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ import structlog
 
 from dicom_node.config import resolve
 from dicom_node.errors import ModelFailed, NodeError, Permanent, Transient
-from dicom_node.infer.devices import limit_threads
+from dicom_node.infer.devices import is_there, limit_threads
 from dicom_node.infer.engine import Engine
 from dicom_node.infer.limits import Watchdog
 from dicom_node.node.aides import AideProcess
@@ -65,6 +65,8 @@ class Worker:
         self._stop = stop
         self._records = Records(self._site, self._name, stop)
         os.nice(NICE)  # before the aides start: they inherit it
+        if not is_there(self._device):
+            log.error("device_missing", device=self._device, right="node.devices; without a GPU: cpu")
         limit_threads(self._site.config.node.threads)
         gc.freeze()  # what is imported is no garbage: no collection looks at it again in the midst of a job
         hands = [self._hand() for _ in range(HANDS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import time
@@ -39,8 +40,9 @@ def listen(node: NodeConfig) -> socket.socket:
             sock.close()
             raise
     except OSError as error:
+        advice = "; is another program there?" if error.errno == errno.EADDRINUSE else ""
         raise PeerUnavailable(
-            f"can't listen on {node.address}:{node.port}: {error.strerror}; is another program there?"
+            f"can't listen on {node.address}:{node.port}: {error.strerror}{advice}"
         ) from error
     sock.setblocking(False)
     return sock

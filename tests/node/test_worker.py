@@ -180,6 +180,13 @@ def test_a_series_of_scouts_is_not_applicable_and_needs_nobody(at_work: Start) -
     assert worker.stop() == 0
 
 
+def test_a_device_that_is_not_there_is_told_at_the_start(at_work: Start) -> None:
+    worker = at_work({"node": {"devices": ["cuda:77"]}}, block={})
+    worker.start()
+    worker.wait_for(lambda: "device_missing" in worker.log, "the log tells it")
+    assert "cuda:77" in next(line for line in worker.log.splitlines() if "device_missing" in line)
+
+
 def test_a_stop_in_order_finishes_what_has_the_device_and_gives_back_what_waits(at_work: Start) -> None:
     worker = at_work(block={})
     jobs = {uid: worker.queued.job(uid, "block") for uid in (worker.series(), worker.series())}
