@@ -17,7 +17,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
@@ -102,6 +102,11 @@ class Database:
             with self._waiting():
                 raw = stack.enter_context(self.engine.connect())
             yield raw.execution_options(reads_only=True)
+
+    def probe(self) -> None:
+        """Begins a transaction that could write. Raises Transient where the database lets nobody write."""
+        with self.write() as conn:
+            conn.execute(select(1))
 
     def waited(self) -> float:
         """For how many seconds the transaction of this process that has waited longest waits to begin."""

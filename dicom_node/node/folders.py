@@ -25,3 +25,8 @@ def processes_file(config: Config) -> Path:
 def run_folder(config: Config) -> Path:
     """Where locks and marks of running processes are."""
     return config.node.data / "run"
+
+
+def trouble_file(config: Config, role: str, index: int) -> Path:
+    """What keeps a process from its work, as long as it does."""
+    return run_folder(config) / f"{role}-{index}.trouble"

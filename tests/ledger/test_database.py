@@ -82,13 +82,9 @@ def test_who_waits_for_another_program_is_known_to_wait(tmp_path: Path) -> None:
     ledger.migrate()
     assert ledger.database.waited() == 0
 
-    def write() -> None:
-        with ledger.database.write():
-            pass
-
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        writer = threading.Thread(target=write)
+        writer = threading.Thread(target=ledger.database.probe)
         writer.start()
         wait_until(lambda: ledger.database.waited() > 0.1, seconds=60, what="the writer waits")
         assert ledger.views.idle(), "readers don't wait"

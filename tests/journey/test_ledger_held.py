@@ -1,0 +1,55 @@
+"""Another program holds the ledger: readiness, the page and the log say so, and say when it is over."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.journey.node import RunningNode
+from tests.peers import free_port, wait_until
+
+pytestmark = [pytest.mark.journey, pytest.mark.fault, pytest.mark.timeout(600)]
+
+
+def fetch(node: RunningNode, page: str) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{node.web_port}{page}", timeout=60) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return answer.read().decode()
+    except OSError:
+        return "{}"  # the coordinator has just begun
+
+
+def failing(node: RunningNode) -> dict[str, str]:
+    return {one["name"]: one["detail"] for one in json.loads(fetch(node, "/ready")).get("failing", ())}
+
+
+def test_a_ledger_that_is_held_is_told_of_while_it_lasts(tmp_path: Path) -> None:
+    with RunningNode(tmp_path / "node", free_port()) as node:
+
+        def ready() -> bool:
+            return bool(json.loads(fetch(node, "/ready")).get("ready"))
+
+        wait_until(ready, seconds=180, what="the node is ready")
+        with closing(sqlite3.connect(node.folder / "data" / "ledger.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            wait_until(lambda: "coordinator 0" in failing(node), seconds=60, what="it is not ready")
+            assert not ready()
+            assert "does another program hold it?" in failing(node)["coordinator 0"]
+            assert "coordinator 0: the ledger" in fetch(node, "/")
+            wait_until(lambda: "database is locked" in node.log, seconds=90, what="its log says so")
+            other.execute("ROLLBACK")
+        wait_until(ready, seconds=90, what="it is ready again")
+        assert "Needs somebody" not in fetch(node, "/")
+        wait_until(lambda: '"work_goes_on"' in node.log, what="its log says that it is over")
+    told = [json.loads(line)["event"] for line in node.log.splitlines() if '"work_' in line]
+    assert 2 <= told.count("work_waits") <= 30
+    assert "part_failed" not in node.log
