@@ -1,4 +1,4 @@
-"""`dicom-node explain FOLDER|STUDY`: what each series is, and why it runs or doesn't."""
+"""`dicom-node explain FOLDER|STUDY|SERIES`: what each series is, and why it runs or doesn't."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import typer
 from dicom_node import log
 from dicom_node.cli.common import CONFIG, ConfigOption, console, told
 from dicom_node.config import load
-from dicom_node.node.explaining import explain_folder, explain_study
+from dicom_node.node.explaining import explain_folder, explain_held
 from dicom_node.node.site import open_site
 
 
 def explain(
-    what: Annotated[str, typer.Argument(help="A folder of images, or the UID of a study that has arrived.")],
+    what: Annotated[str, typer.Argument(help="A folder of images, or the UID of a study or series that has arrived.")],
     config: ConfigOption = CONFIG,
 ) -> None:
     """Say what each series is, whether it is complete, and what each route makes of it."""
@@ -30,7 +30,7 @@ def explain(
             return
         with open_site(config) as site:
             site.ledger.migrate()
-            _print(explain_study(what, site))
+            _print(explain_held(what, site))
 
 
 def _print(texts: Iterable[str]) -> None:

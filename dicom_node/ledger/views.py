@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, true, union_all
+from sqlalchemy import ColumnElement, func, or_, select, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from dicom_node.ledger.database import Database
@@ -17,6 +17,7 @@ from dicom_node.ledger.tables import (
     ConflictRow,
     DeliveryRow,
     InstanceRow,
+    JobInputRow,
     JobRow,
     RefusalRow,
     ResultRow,
@@ -91,6 +92,7 @@ class Views:
         return self._rows(
             select(
                 JobRow.id,
+                JobRow.study_instance_uid,
                 JobRow.series_instance_uid,
                 JobRow.revision,
                 JobRow.route,
@@ -111,13 +113,20 @@ class Views:
             .limit(limit)
         )
 
-    def jobs_of(self, study_instance_uid: str) -> list[dict[str, Any]]:
-        """The jobs of a study, oldest first, each with why its results have the forms that they have."""
+    def study_of(self, uid: str) -> str | None:
+        """The study that has this UID, or that a series of this UID is of; None: neither is held."""
+        this = or_(SeriesRow.study_instance_uid == uid, SeriesRow.series_instance_uid == uid)
+        with self._db.read() as conn:
+            return conn.execute(select(SeriesRow.study_instance_uid).where(this).limit(1)).scalar()
+
+    def jobs_of(self, uid: str) -> list[dict[str, Any]]:
+        """The jobs of a study, or of a series in any role, oldest first, and why results have their forms."""
+        with_series = select(JobInputRow.job_id).where(JobInputRow.series_instance_uid == uid)
         rows = self._rows(
             select(
                 JobRow.route, JobRow.pipeline, JobRow.revision, JobRow.state, JobRow.reason, JobRow.choices
             )
-            .where(JobRow.study_instance_uid == study_instance_uid)
+            .where(or_(JobRow.study_instance_uid == uid, JobRow.id.in_(with_series)))
             .order_by(JobRow.created_at)
         )
         return [row | {"choices": [Choice(**one) for one in row["choices"] or ()]} for row in rows]
@@ -138,8 +147,10 @@ class Views:
                 ResultRow.description,
                 ResultRow.path,
                 ResultRow.job_id,
+                JobRow.study_instance_uid,
             )
             .join(ResultRow, ResultRow.sop_instance_uid == DeliveryRow.sop_instance_uid)
+            .join(JobRow, JobRow.id == ResultRow.job_id)
             .where(_among(DeliveryRow.id, DeliveryRow.state, DeliveryRow.id, states, limit))
             .order_by(DeliveryRow.id.desc())
             .limit(limit)

@@ -66,18 +66,24 @@ def _left_over(paths: Sequence[Path]) -> str:
     return f"{files} no DICOM image or object ({named}){packed}"
 
 
-def explain_study(study_instance_uid: str, site: Site) -> Iterator[str]:
-    """Yields an explanation of each series held of a study. Raises Permanent where there is none."""
-    rows = site.ledger.views.series_of(study_instance_uid)
-    if not rows:
-        raise Permanent(f"no series of the study {study_instance_uid} has arrived")
+def explain_held(uid: str, site: Site) -> Iterator[str]:
+    """Yields an explanation of a series that is held, or of each of a study, and of their jobs.
+
+    Routes of several series are weighed with all series of the study. Raises Permanent where none is held.
+    """
+    study_instance_uid = site.ledger.views.study_of(uid)
+    if study_instance_uid is None:
+        raise Permanent(f"no study or series {uid} has arrived")
     series: list[Known] = []
-    for row in rows:
-        uid = row["series_instance_uid"]
-        facts, answers = known(site, uid, site.ledger.holdings.fields(uid))
+    for row in site.ledger.views.series_of(study_instance_uid):
+        one = row["series_instance_uid"]
+        facts, answers = known(site, one, site.ledger.holdings.fields(one))
         series.append((facts, answers, row["verdict"], None))
-    yield from _told(series, site.config)
-    yield from _jobs(site.ledger.views.jobs_of(study_instance_uid))
+    told = zip(series, _told(series, site.config), strict=True)
+    yield from (
+        text for (facts, *_rest), text in told if uid in (facts.series_instance_uid, study_instance_uid)
+    )
+    yield from _jobs(site.ledger.views.jobs_of(uid))
 
 
 def _jobs(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

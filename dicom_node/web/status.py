@@ -91,6 +91,7 @@ class JobLine(Line):
     """A job, and how far it is or why it ended."""
 
     id: str
+    study_instance_uid: str
     series_instance_uid: str
     pipeline: str
     route: str
@@ -111,6 +112,8 @@ class DeliveryLine(Line):
     """A result owed to a destination or refused by it."""
 
     id: int
+    study_instance_uid: str
+    job_id: str
     sop_instance_uid: str
     destination: str
     kind: str
@@ -152,8 +155,10 @@ class Status(BaseModel):
         return not self.concerns
 
 
-def read_status(view: StatusView, checks: Callable[[], Iterable[Check]], now: datetime) -> Status:
-    """The node's status at a time (aware, UTC)."""
+def read_status(
+    view: StatusView, checks: Callable[[], Iterable[Check]], now: datetime, shown: int = SHOWN
+) -> Status:
+    """The node's status at a time (aware, UTC), with so many lines of each table at most."""
     unsettled = view.deliveries((DeliveryState.REFUSED, DeliveryState.OWED), LOOKED_AT)
     deliveries = [DeliveryLine.model_validate(row) for row in unsettled if row["error"]]
     status = Status(
@@ -162,11 +167,11 @@ def read_status(view: StatusView, checks: Callable[[], Iterable[Check]], now: da
         concerns=[],
         checks=list(checks()),
         counts={what: dict(states) for what, states in view.counts().items()},
-        series=[_series(row) for row in view.recent_series(SHOWN)],
-        jobs=[_job(row) for row in view.recent_jobs(SHOWN)],
-        failed_jobs=[_job(row) for row in view.recent_jobs(SHOWN, (JobState.FAILED,))],
-        deliveries=deliveries[:SHOWN],
-        refusals=[RefusalLine.model_validate(row) for row in view.refusals(SHOWN)],
+        series=[_series(row) for row in view.recent_series(shown)],
+        jobs=[_job(row) for row in view.recent_jobs(shown)],
+        failed_jobs=[_job(row) for row in view.recent_jobs(shown, (JobState.FAILED,))],
+        deliveries=deliveries[:shown],
+        refusals=[RefusalLine.model_validate(row) for row in view.refusals(shown)],
     )
     return status.model_copy(update={"concerns": _concerns(status)})
 

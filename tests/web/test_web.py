@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -189,16 +191,92 @@ def test_what_became_of_a_series_is_told(own: bool, state: str, matched: bool, w
     assert routing({"own": own, "state": state, "explanations": kept}) == words
 
 
+def status_command(folder: Path, *options: str, columns: int = 80) -> str:
+    (folder / "conf.yaml").write_text("web:\n")
+    command = ["status", "--config", str(folder / "conf.yaml"), *options]
+    shown = CliRunner().invoke(app, command, env={"COLUMNS": str(columns)})
+    assert NAME not in shown.output
+    return f"{shown.exit_code} {shown.output}"
+
+
 def test_the_status_command_says_it_too(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     busy_ledger(tmp_path / "var", trouble=False).close()
+    shown = status_command(tmp_path)
+    assert shown.startswith("0 The node does not run.")
+    assert "images is at least 3" not in shown
+    shown = status_command(tmp_path, "--all")
+    assert "fires: chest CT: Modality is CT (found: CT); images is at least 3 (found: 3)" in shown
+    assert "does not fire: head: Modality is MR (found: CT)" in shown
+    assert "pacs: seg as seg: labelmap: not accepted by the destination" in shown
+
+
+def test_the_status_command_tells_what_is_owed_with_what_other_commands_need(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    with closing(busy_ledger(tmp_path / "var", trouble=True)) as ledger:
+        jobs, [owed] = ledger.views.recent_jobs(), ledger.views.deliveries(("owed",))
+    lines = [line.strip() for line in status_command(tmp_path).splitlines()]
+    study = jobs[0]["study_instance_uid"]
+    at = lines.index("seg owed to pacs, attempt 1, next try in 1 min")
+    assert "connection refused" in lines[at + 1]
+    assert lines[at + 2 : at + 5] == [
+        f"job {owed['job_id']}",
+        f"study {study}",
+        f"result {owed['sop_instance_uid']}",
+    ]
+    for uid in (*(f"job {job['id']}" for job in jobs), *(f"series {uid}" for uid in SERIES)):
+        assert uid in lines, "whole, on a line of its own"
+    order = ["- 1 job failed in the last 24 hours", "Failed jobs", "Owed and refused", "Jobs", "Series"]
+    assert sorted(order, key=lines.index) == order
+
+
+def test_the_status_command_makes_nothing_and_migrates_nothing(tmp_path: Path) -> None:
+    shown = status_command(tmp_path)
+    assert shown.startswith("1 The node does not run.")
+    assert "there is no ledger yet" in shown
+    assert [one.name for one in tmp_path.iterdir()] == ["conf.yaml"]
+    (tmp_path / "var").mkdir()
+    with closing(busy_ledger(tmp_path / "var", trouble=False)) as ledger:
+        with ledger.database.write() as conn:
+            conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        shown = status_command(tmp_path)
+        assert "the ledger is of an older version" in shown
+        with ledger.database.read() as conn:
+            assert conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0001"
+
+
+def test_the_status_command_waits_for_nobody_who_writes(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    with (
+        closing(busy_ledger(tmp_path / "var", trouble=False)),
+        closing(sqlite3.connect(tmp_path / "var" / "ledger.sqlite", isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        assert SERIES[0] in status_command(tmp_path)
+
+
+def test_a_page_tells_the_study_and_the_job_that_commands_ask_for(tmp_path: Path) -> None:
+    with closing(busy_ledger(tmp_path, trouble=True)) as ledger, website(ledger) as url:
+        page, jobs = fetch(url)[1], ledger.views.recent_jobs()
+        status = json.loads(fetch(f"{url}/status")[1])
+    for job in jobs:
+        assert f"<code>{job['id']}</code>" in page
+        assert f"<code>{job['study_instance_uid']}</code>" in page
+    assert {one["job_id"] for one in status["deliveries"]} <= {job["id"] for job in jobs}
+
+
+@pytest.mark.parametrize("uid", [SERIES[0], "1.2.826.0.1.3680043.10.1"], ids=["series", "study"])
+def test_explain_takes_what_the_page_shows(tmp_path: Path, uid: str) -> None:
+    (tmp_path / "var").mkdir()
+    busy_ledger(tmp_path / "var", trouble=False).close()
     (tmp_path / "conf.yaml").write_text("web:\n")
-    command = ["status", "--config", str(tmp_path / "conf.yaml")]
-    shown = CliRunner().invoke(app, command, env={"COLUMNS": "300"})
-    assert shown.exit_code == 0, shown.output
-    assert "images is at least 3 (found: 3)" in shown.output
-    assert "Modality is MR (found: CT)" in shown.output
-    assert NAME not in shown.output
+    told = CliRunner().invoke(app, ["explain", uid, "--config", str(tmp_path / "conf.yaml")])
+    assert told.exit_code == 0, told.output
+    assert sorted(one for one in SERIES if one in told.output) == (SERIES[:1] if uid in SERIES else SERIES)
+    assert told.output.count("Job of route chest CT") == (1 if uid in SERIES else 3)
+    unknown = CliRunner().invoke(app, ["explain", "1.2.3", "--config", str(tmp_path / "conf.yaml")])
+    assert unknown.exit_code == 1
+    assert "no study or series 1.2.3 has arrived" in unknown.output
 
 
 class _Links(HTMLParser):
