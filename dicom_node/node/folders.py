@@ -30,3 +30,9 @@ def run_folder(config: Config) -> Path:
 def trouble_file(config: Config, role: str, index: int) -> Path:
     """What keeps a process from its work, as long as it does."""
     return run_folder(config) / f"{role}-{index}.trouble"
+
+
+def there(folder: Path) -> Path:
+    """The folder, or what there is of the way to it: a node that never ran has not made it yet."""
+    folder = folder.absolute()
+    return next(one for one in (folder, *folder.parents) if one.exists())

@@ -18,6 +18,7 @@ from dicom_node.config.faults import KeyPath
 from dicom_node.errors import ConfigError, Permanent
 from dicom_node.infer.devices import is_there
 from dicom_node.ledger import Ledger
+from dicom_node.node.folders import there
 from dicom_node.receive.tls import context as tls_context
 
 SQL = ("postgresql", "sqlite")
@@ -54,13 +55,8 @@ def missing_devices(config: Config) -> Iterator[Lack]:
             yield Lack(Fault(("node", "devices", index), found, "without a GPU: cpu"), needed=False)
 
 
-def _nearest(folder: Path) -> Path:
-    """The folder, or what there is of the way to it."""
-    return next(one for one in (folder, *folder.parents) if one.exists())
-
-
 def _data(folder: Path) -> Iterator[Lack]:
-    nearest = _nearest(folder)
+    nearest = there(folder)
     try:
         with tempfile.TemporaryDirectory(prefix=".dicom-node-", dir=nearest):
             return
@@ -74,8 +70,11 @@ def _data(folder: Path) -> Iterator[Lack]:
 
 
 def _room(config: Config) -> Iterator[Lack]:
-    nearest, mark = _nearest(config.node.data), config.receive.free_disk_mb
+    nearest, mark = there(config.node.data), config.receive.free_disk_mb
     free = shutil.disk_usage(nearest).free >> 20
+    if mark == 0:
+        found = "0: images are taken until the disk is full, and then no result can be written either"
+        yield Lack(Fault(("receive", "free_disk_mb"), found, "leave room for them, such as 1024"), False)
     if free < mark:
         found = f"below {mark} MB images are refused, and {nearest} has {free} MB free"
         yield Lack(Fault(("receive", "free_disk_mb"), found, "make room, or name a smaller one"), False)

@@ -14,7 +14,7 @@ import psutil
 import structlog
 
 from dicom_node.config import Config
-from dicom_node.node.folders import processes_file, spool_folder, trouble_file
+from dicom_node.node.folders import processes_file, spool_folder, there, trouble_file
 from dicom_node.node.site import Site
 from dicom_node.node.trouble import trouble_in
 from dicom_node.web import Check, make_app, serve
@@ -50,19 +50,11 @@ def checks(config: Config) -> Iterator[Check]:
         trouble = trouble_in(trouble_file(config, one["role"], one["index"])) if alive else None
         detail = f"pid {one['pid']}, {one['lives']}. life" if alive else f"ended {one['lives']} times"
         yield Check(name=f"{one['role']} {one['index']}", ok=alive and not trouble, detail=trouble or detail)
-    free_mb = _free_bytes(spool_folder(config)) // (1 << 20)
+    free_mb = shutil.disk_usage(there(spool_folder(config))).free >> 20
     mark = config.receive.free_disk_mb
     yield Check(
         name="disk", ok=free_mb >= mark, detail=f"{free_mb} MB free; images are refused below {mark} MB"
     )
-
-
-def _free_bytes(folder: Path) -> int:
-    """Bytes that may still be written to a folder, which a node that never ran has not made yet."""
-    folder = folder.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def _noted(file: Path) -> list[dict[str, Any]]:

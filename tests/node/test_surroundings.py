@@ -26,7 +26,7 @@ def conf(folder: Path, **sections: Any) -> Path:
     node = {"address": "127.0.0.1", "port": free_port(), "data": "data"} | sections.pop("node", {})
     path = folder / "conf.yaml"
     whole = {"node": node, "web": None, "pipelines": PIPELINES, "routes": [ROUTE]}
-    path.write_text(json.dumps(whole | {"receive": {"free_disk_mb": 0}} | sections, indent=1))
+    path.write_text(json.dumps(whole | {"receive": {"free_disk_mb": 1}} | sections, indent=1))
     return path
 
 
@@ -180,3 +180,9 @@ def test_check_tells_where_the_status_page_is(tmp_path: Path) -> None:
     output = said("check", conf(tmp_path, web={"port": port})).output
     assert f"http://127.0.0.1:{port}" in output
     assert "http" not in said("check", conf(tmp_path)).output
+
+
+def test_a_disk_that_may_be_filled_wholly_is_noted(tmp_path: Path) -> None:
+    result = said("check", conf(tmp_path, receive={"free_disk_mb": 0}))
+    assert result.exit_code == 0, result.output
+    assert "receive.free_disk_mb: 0: images are taken until the disk is full" in result.output
