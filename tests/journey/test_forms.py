@@ -168,7 +168,7 @@ def test_each_choice_is_on_record_with_its_reason(delivered: Delivered) -> None:
     assert chosen["no_segmentations", "seg"][0] == "rtstruct"
     assert chosen["pictures_alone", "sr"][0] == "sc"
     study = str(delivered.of("everything")[0].StudyInstanceUID)
-    for command in (["status"], ["explain", study]):
+    for command in (["status", "--all"], ["explain", study]):
         arguments = [*command, "--config", str(delivered.node.config_path)]
         output = " ".join(CliRunner().invoke(app, arguments).output.split())
         assert "rtstruct" in output, command

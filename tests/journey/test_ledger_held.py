@@ -10,7 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from dicom_node.cli.app import app
 from tests.journey.node import RunningNode
 from tests.peers import free_port, wait_until
 
@@ -32,6 +34,12 @@ def failing(node: RunningNode) -> dict[str, str]:
     return {one["name"]: one["detail"] for one in json.loads(fetch(node, "/ready")).get("failing", ())}
 
 
+def status_command(node: RunningNode) -> str:
+    shown = CliRunner().invoke(app, ["status", "--config", str(node.config_path)])
+    assert shown.exit_code == 0, shown.output
+    return shown.output
+
+
 def test_a_ledger_that_is_held_is_told_of_while_it_lasts(tmp_path: Path) -> None:
     with RunningNode(tmp_path / "node", free_port()) as node:
 
@@ -45,11 +53,16 @@ def test_a_ledger_that_is_held_is_told_of_while_it_lasts(tmp_path: Path) -> None
             assert not ready()
             assert "does another program hold it?" in failing(node)["coordinator 0"]
             assert "coordinator 0: the ledger" in fetch(node, "/")
+            assert status_command(node).startswith(
+                "The node runs, and needs somebody:\n  - coordinator 0: the"
+            )
             wait_until(lambda: "database is locked" in node.log, seconds=90, what="its log says so")
             other.execute("ROLLBACK")
         wait_until(ready, seconds=90, what="it is ready again")
         assert "Needs somebody" not in fetch(node, "/")
+        assert status_command(node).startswith("The node runs, and all is well.")
         wait_until(lambda: '"work_goes_on"' in node.log, what="its log says that it is over")
+    assert status_command(node).startswith("The node does not run.")
     told = [json.loads(line)["event"] for line in node.log.splitlines() if '"work_' in line]
     assert 2 <= told.count("work_waits") <= 30
     assert "part_failed" not in node.log
