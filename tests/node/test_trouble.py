@@ -10,7 +10,9 @@ from structlog.testing import capture_logs
 from dicom_node.errors import Transient
 from dicom_node.node import trouble as module
 from dicom_node.node.trouble import LAST_GAP, LONGEST_PAUSE, SOME_TROUBLE, Trouble, trouble_in
+from tests.receive.test_small_disk import fill, small
 
+__all__ = ["small"]
 LOCKED = "the ledger's database does not answer: database is locked"
 
 
@@ -101,6 +103,12 @@ def test_a_new_life_begins_without_trouble(tmp_path: Path) -> None:
     assert trouble_in(file) is None
 
 
-def test_what_a_full_disk_has_no_room_for_is_trouble_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "x.trouble").touch()
-    assert trouble_in(tmp_path / "x.trouble") == SOME_TROUBLE
+@pytest.mark.fault
+def test_what_a_full_disk_has_no_room_for_is_trouble_all_the_same(small: Path) -> None:
+    file = small / "x.trouble"
+    trouble = Trouble(file)
+    fill(small / "other")
+    trouble.note("claim", "the ledger's database does not answer: database or disk is full")
+    assert trouble_in(file) == SOME_TROUBLE
+    trouble.note("claim", None)
+    assert trouble_in(file) is None
