@@ -66,7 +66,8 @@ def _look(config: Config, rows: int, everything: bool) -> None:
         _show("Failed jobs", (_job(one, now) for one in found.failed_jobs[:rows]))
         _show("Owed and refused", (_delivery(one, now) for one in deliveries))
         _show("Turned away", (_refusal(one, now) for one in found.refusals[:rows]))
-        _show("Same UID, other bytes", map(_conflict, ledger.views.conflicts(rows)))
+        kept = found.counts["conflicts"]["kept"]
+        _show(f"Same UID, other bytes: the newest of {kept}", map(_conflict, ledger.views.conflicts(rows)))
         _show("Jobs", (_job(one, now, everything) for one in found.jobs[:rows]))
         _show("Series", (_series(one, now, everything) for one in found.series[:rows]))
         if everything:
@@ -126,8 +127,9 @@ def _series(one: SeriesLine, now: datetime, everything: bool) -> Iterator[str]:
 
 
 def _refusal(one: RefusalLine, now: datetime) -> Iterator[str]:
-    yield f"{one.calling_ae_title} at {one.address}, {ago(one.at, now)}: {one.reason}"
-    yield from (["what would let it in:", *one.hint.splitlines()] if one.hint else ())
+    times = f", {one.times} times" if one.times > 1 else ""
+    yield f"{one.calling_ae_title} at {one.address}, {ago(one.at, now)}{times}: {one.reason}"
+    yield from (["what helps:", *one.hint.splitlines()] if one.hint else ())
 
 
 def _conflict(row: Mapping[str, Any]) -> Iterator[str]:

@@ -119,7 +119,7 @@ def _wait(site: DemoSite, series: int, say: Callable[[str], None]) -> None:
             text = "; ".join(
                 f"{what}: " + ", ".join(f"{number} {state}" for state, number in states.items())
                 for what, states in counts.items()
-                if states and what != "associations"
+                if states and what not in ("associations", "conflicts")
             )
             if text != last:
                 say(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -34,6 +34,8 @@ from dicom_node.records import (
     SeriesState,
 )
 
+TOGETHER = timedelta(minutes=10)
+"""In this time, the same refusals are one line."""
 LAST = 2**31 - 1
 """The number of an image that has none: past all others."""
 
@@ -332,9 +334,23 @@ def _conflict(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] 
 
 
 def _refused(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
-    """A sender or an object was turned away."""
-    if event.refusal is not None:
-        conn.execute(insert(RefusalRow).values(**asdict(event.refusal)))
+    """A sender or an object was turned away; if the same was a short while ago, that is only counted."""
+    if (refusal := event.refusal) is None:
+        return set()
+    same = [
+        getattr(RefusalRow, name) == getattr(refusal, name)
+        for name in ("calling_ae_title", "called_ae_title", "address", "reason", "hint", "of_image", "path")
+    ]
+    lately = RefusalRow.at.between(refusal.at - TOGETHER, refusal.at + TOGETHER)
+    row = conn.execute(
+        select(RefusalRow.id).where(lately, *same).order_by(RefusalRow.id.desc()).limit(1)
+    ).scalar()
+    if row is None or refusal.path:
+        conn.execute(insert(RefusalRow).values(**asdict(refusal)))
+    else:
+        conn.execute(
+            update(RefusalRow).where(RefusalRow.id == row).values(times=RefusalRow.times + refusal.times)
+        )
     return set()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, func, literal_column, or_, select, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from dicom_node.ledger.database import Database
@@ -38,7 +38,7 @@ class Views:
             return [dict(row) for row in conn.execute(statement).mappings()]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Numbers of series, jobs and deliveries by state, and of associations open."""
+        """Numbers of series, jobs and deliveries by state, of associations open, and of conflicts kept."""
         counts: dict[str, dict[str, int]] = {}
         with self._db.read() as conn:
             for name, column in (
@@ -50,6 +50,8 @@ class Views:
                 counts[name] = {row[0]: row[1] for row in rows}
             still_open = select(func.count()).where(AssociationRow.outcome == AssociationOutcome.OPEN)
             counts["associations"] = {"open": conn.execute(still_open).scalar_one()}
+            beside = select(func.count()).select_from(ConflictRow)
+            counts["conflicts"] = {"kept": conn.execute(beside).scalar_one()}
         return counts
 
     def recent_series(self, limit: int = 50) -> list[dict[str, Any]]:
@@ -159,6 +161,28 @@ class Views:
     def refusals(self, limit: int = 20) -> list[dict[str, Any]]:
         """What was turned away lately, with hints."""
         return self._rows(select(RefusalRow.__table__).order_by(RefusalRow.at.desc()).limit(limit))
+
+    def turned_away(self, since: datetime) -> list[dict[str, Any]]:
+        """What was turned away since a moment, by sender and reason: the most often first."""
+        who = (RefusalRow.calling_ae_title, RefusalRow.address, RefusalRow.reason, RefusalRow.of_image)
+        times = func.sum(RefusalRow.times).label("times")
+        cure = func.max(RefusalRow.hint).label("hint")
+        return self._rows(
+            select(*who, cure, times).where(RefusalRow.at >= since).group_by(*who).order_by(times.desc())
+        )
+
+    def conflicting(self, since: datetime) -> list[dict[str, Any]]:
+        """How many images came again with other bytes since a moment, by sender; "": not known."""
+        unknown = literal_column("''")
+        sender = func.coalesce(AssociationRow.calling_ae_title, unknown).label("calling_ae_title")
+        return self._rows(
+            select(sender, func.count().label("images"), func.max(ConflictRow.at).label("at"))
+            .select_from(ConflictRow)
+            .outerjoin(AssociationRow, AssociationRow.id == ConflictRow.association_id)
+            .where(ConflictRow.at >= since)
+            .group_by(sender)
+            .order_by(func.count().desc())
+        )
 
     def conflicts(self, limit: int = 20) -> list[dict[str, Any]]:
         """Same UID, other bytes."""

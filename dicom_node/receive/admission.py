@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
@@ -16,7 +16,10 @@ from dicom_node.records import Refusal
 ANY = "*"
 _AGAIN_AFTER = 600.0
 """Seconds in which the same refusal is reported once, however often a sender tries."""
+_COUNTED_AFTER = 1.0
+"""Seconds after which it is reported how often it has happened since, at most."""
 _REPORTED = 1024
+_Key = tuple[str, str, str]
 
 
 class Rejection(NamedTuple):
@@ -95,22 +98,35 @@ def is_within(address: str, networks: tuple[str, ...]) -> bool:
 
 
 class Refusals:
-    """Says whether a refusal is news. Safe for threads."""
+    """Says whether a refusal is news, and counts those that aren't. Safe for threads."""
 
     def __init__(self) -> None:
-        self._at: dict[tuple[str, str, str], float] = {}
+        self._at: dict[_Key, float] = {}
+        self._again: dict[_Key, Refusal] = {}
+        self._told_at = -_COUNTED_AFTER
         self._lock = threading.Lock()
 
     def is_news(self, refusal: Refusal) -> bool:
-        """False if the same was reported a short while ago."""
+        """False if the same was reported a short while ago: then it is counted."""
         key, now = (refusal.calling_ae_title, refusal.address, refusal.reason), time.monotonic()
         with self._lock:
             if now - self._at.get(key, -_AGAIN_AFTER) < _AGAIN_AFTER:
+                before = self._again[key].times if key in self._again else 0
+                self._again[key] = replace(refusal, times=before + refusal.times)
                 return False
             if len(self._at) >= _REPORTED:
                 self._at.clear()
             self._at[key] = now
             return True
+
+    def again(self, *, at_once: bool = False) -> list[Refusal]:
+        """What was refused again since this was last asked, with how often; none where that was just now."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._again or (now - self._told_at < _COUNTED_AFTER and not at_once):
+                return []
+            again, self._again, self._told_at = list(self._again.values()), {}, now
+            return again
 
 
 def permission_hint(request: Request) -> str:
@@ -119,7 +135,9 @@ def permission_hint(request: Request) -> str:
     return f'peers: {{NAME: {{ae_title: "{title}", private: true, may: [echo, store, commit, mpps]}}}}'
 
 
-def refusal(request: Request, address: str, reason: str, hint: str = "", path: str = "") -> Refusal:
+def refusal(
+    request: Request, address: str, reason: str, hint: str = "", path: str = "", *, of_image: bool = False
+) -> Refusal:
     """What the administrator is shown."""
     return Refusal(
         at=datetime.now(UTC),
@@ -129,4 +147,5 @@ def refusal(request: Request, address: str, reason: str, hint: str = "", path: s
         reason=reason,
         hint=hint,
         path=path,
+        of_image=of_image,
     )

@@ -132,13 +132,12 @@ class Exchange:
             refused=tally.lacking,
         )
         if tally.conflicts:
-            policy = self.reception.config.conflict
             log.warning(
                 "same_uid_other_bytes",
                 calling=calling,
                 address=self.address,
                 images=tally.conflicts,
-                conflict=policy,
+                counts="what came first; the others are kept beside",
             )
 
     def record(self) -> None:
@@ -162,7 +161,8 @@ class Exchange:
         """An object was not stored; if for want of resources, it is missed, and the administrator is told."""
         if refused.status == Status.OUT_OF_RESOURCES:
             self._tally.refused(sop_instance_uid)
-            self.reception.refuse(refusal(self.request, self.address, refused.comment))
+            cure = self.reception.cure(refused.comment)
+            self.reception.refuse(refusal(self.request, self.address, refused.comment, cure, of_image=True))
 
     def context(self, context_id: int) -> Context:
         """An accepted presentation context. Raises ProtocolError."""

@@ -14,10 +14,11 @@ from dicom_node.receive.admission import CONGESTION, LIMIT_EXCEEDED, Admission, 
 from dicom_node.receive.callback import CallBacks
 from dicom_node.receive.negotiation import Negotiator
 from dicom_node.records import ReceiverEvent, Refusal
-from dicom_node.spool import Journal, Spool
+from dicom_node.spool import FULL, Journal, Spool
 
 log = structlog.get_logger()
 _MEGABYTE = 1 << 20
+LOW = "the disk is nearly full"
 
 
 class Reception:
@@ -26,6 +27,7 @@ class Reception:
     def __init__(self, config: Config, spool: Spool, journal: Journal) -> None:
         self.config = config.receive
         self.node = config.node
+        self._data = config.node.data
         self.spool = spool
         self.journal = journal
         self.admission = Admission(config)
@@ -47,6 +49,13 @@ class Reception:
         """Whether the disk has less than the low mark left."""
         return self.spool.free_bytes() < self._low_mark
 
+    def cure(self, reason: str) -> str:
+        """What an administrator can do where images are refused for want of resources; empty: not known."""
+        if reason == LOW:
+            mark = self.config.free_disk_mb
+            return f"make room on the disk of {self._data}, or lower receive: {{free_disk_mb: {mark}}}"
+        return f"make room on the disk of {self._data}" if reason == FULL else ""
+
     def enter(self, stores: bool) -> NotAdmitted | None:
         """Counts an association as open; or says why none can be accepted now, transiently.
 
@@ -56,7 +65,7 @@ class Reception:
         if self.draining:
             return NotAdmitted(CONGESTION, "the node is stopping")
         if stores and self.is_low():
-            return NotAdmitted(CONGESTION, "the disk is nearly full")
+            return NotAdmitted(CONGESTION, LOW, self.cure(LOW))
         limit = self.config.max_associations
         with self._lock:
             if self._open >= limit:
@@ -78,7 +87,10 @@ class Reception:
             log.warning("journal_delayed", happening=event.happening, error=str(error))
 
     def refuse(self, refusal: Refusal) -> None:
-        """Reports a refusal, seldom for each sender and reason, always where bytes were kept."""
+        """Reports a refusal, seldom for each sender and reason, always where bytes were kept.
+
+        What isn't reported is counted, see `count_refusals`.
+        """
         if refusal.path or self._refusals.is_news(refusal):
             log.warning(
                 "refused",
@@ -89,6 +101,11 @@ class Reception:
                 hint=refusal.hint,
                 path=refusal.path,
             )
+            self.report(ReceiverEvent("refused", refusal=refusal))
+
+    def count_refusals(self, *, at_once: bool = False) -> None:
+        """Reports how often what was reported has happened again; seldom, unless `at_once`."""
+        for refusal in self._refusals.again(at_once=at_once):
             self.report(ReceiverEvent("refused", refusal=refusal))
 
     def refuse_connection(self, address: str, reason: str) -> None:

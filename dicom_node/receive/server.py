@@ -114,6 +114,7 @@ class _Server:
         while not stop.is_set():
             self._accept()
             self._retry_journal()
+            self._reception.count_refusals()
         self._reception.draining = True
         callbacks.wake()
         deadline = time.monotonic() + self._reception.config.drain_timeout
@@ -189,3 +190,4 @@ class _Server:
         until = time.monotonic() + _LAST_WORDS
         for thread in left.values():
             thread.join(max(0.0, until - time.monotonic()))
+        self._reception.count_refusals(at_once=True)

@@ -9,6 +9,7 @@ from dicom_node.implementation import IMPLEMENTATION_CLASS_UID
 from dicom_node.receive.admission import refusal
 from dicom_node.receive.command import Command
 from dicom_node.receive.negotiation import Context
+from dicom_node.receive.reception import LOW
 from dicom_node.receive.status import Refused, Status
 from dicom_node.records import ReceiverEvent
 from dicom_node.spool import Identity, Incoming, Unreadable, encode_head
@@ -72,7 +73,7 @@ class Storing:
         if not command.has_data_set:
             raise Refused(Status.CANNOT_UNDERSTAND, "no data set")
         if reception.is_low():
-            raise OutOfResources("the disk is nearly full")
+            raise OutOfResources(LOW)
         head = encode_head(
             command.sop_class_uid,
             command.sop_instance_uid,
@@ -118,7 +119,8 @@ class Storing:
         exchange = self._exchange
         path = incoming.set_aside()
         self._incoming = None
-        exchange.reception.refuse(refusal(exchange.request, exchange.address, comment, path=path))
+        report = refusal(exchange.request, exchange.address, comment, path=path, of_image=True)
+        exchange.reception.refuse(report)
         return Refused(status, comment)
 
     def _refuse(self, refused: Refused) -> None:

@@ -15,6 +15,7 @@ STATES = {
     "jobs": "Jobs, by state.",
     "deliveries": "Results owed to destinations, by state.",
     "associations": "Associations of senders, by state.",
+    "conflicts": "Images that came again with other bytes, kept beside the first.",
 }
 
 

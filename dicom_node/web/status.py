@@ -17,6 +17,10 @@ from dicom_node.records import Choice, DeliveryState, JobState, SeriesState
 
 LATELY = timedelta(hours=24)
 """How long a refusal, a failed job, and a result that a destination accepts in no form, ask for somebody."""
+REPEATED = 2
+"""Times that a sender is turned away before somebody is needed: one odd try is none."""
+SAID = 5
+"""Senders that are turned away, or send other bytes, that are named among what needs somebody."""
 SHOWN = 25
 """Lines of each table."""
 LOOKED_AT = 500
@@ -30,7 +34,7 @@ class StatusView(Protocol):
     """Read-only queries, such as the ledger's views; rows are mappings that hold at least what is shown."""
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Numbers by state, of "series", "jobs", "deliveries" and "associations"."""
+        """Numbers by state, of "series", "jobs", "deliveries", "associations" and "conflicts"."""
 
     def recent_series(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """The series that changed last."""
@@ -43,6 +47,12 @@ class StatusView(Protocol):
 
     def refusals(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """What was turned away lately."""
+
+    def turned_away(self, since: datetime) -> Sequence[Mapping[str, Any]]:
+        """How often who was turned away since a moment, by sender and reason."""
+
+    def conflicting(self, since: datetime) -> Sequence[Mapping[str, Any]]:
+        """How many images came again with other bytes since a moment, by sender."""
 
     def last_change(self) -> datetime | None:
         """When anything last changed its state."""
@@ -132,6 +142,45 @@ class RefusalLine(Line):
     address: str
     reason: Told
     hint: Told
+    times: int = 1
+
+
+class TurnedAwayLine(Line):
+    """What was turned away of one sender for one reason in the last 24 hours."""
+
+    calling_ae_title: str
+    address: str
+    reason: Told
+    hint: Told
+    of_image: bool
+    times: int
+
+    @property
+    def concern(self) -> str:
+        """What needs somebody, and the cure; empty where it came to nothing that repeats or is missed."""
+        who = f"{self.calling_ae_title or 'somebody'} at {self.address or 'an unknown address'}"
+        cure = f" ({self.hint})" if self.hint else ""
+        if self.of_image:
+            number = _number(self.times, "image")
+            return f"{number} of {who} refused in the last 24 hours: {self.reason}{cure}"
+        if self.times < REPEATED:
+            return ""
+        return f"{who} turned away {self.times} times in the last 24 hours: {self.reason}{cure}"
+
+
+class ConflictLine(Line):
+    """Images of one sender that came again with other bytes in the last 24 hours."""
+
+    calling_ae_title: str
+    images: int
+    at: datetime
+    policy: str = "what came first counts; the others are kept beside"
+
+    @property
+    def concern(self) -> str:
+        """What needs somebody."""
+        number, who = _number(self.images, "image"), self.calling_ae_title or "an unknown sender"
+        return f"{number} of {who} came again with other bytes in the last 24 hours: {self.policy}"
 
 
 class Status(BaseModel):
@@ -148,6 +197,8 @@ class Status(BaseModel):
     failed_jobs: list[JobLine]
     deliveries: list[DeliveryLine] = Field(description="Refused, or owed after a failed attempt.")
     refusals: list[RefusalLine]
+    turned_away: list[TurnedAwayLine] = Field(description="In the last 24 hours, by sender and reason.")
+    conflicts: list[ConflictLine] = Field(description="Same UID, other bytes: in the last 24 hours.")
 
     @property
     def well(self) -> bool:
@@ -172,6 +223,8 @@ def read_status(
         failed_jobs=[_job(row) for row in view.recent_jobs(shown, (JobState.FAILED,))],
         deliveries=deliveries[:shown],
         refusals=[RefusalLine.model_validate(row) for row in view.refusals(shown)],
+        turned_away=[TurnedAwayLine.model_validate(row) for row in view.turned_away(now - LATELY)],
+        conflicts=[ConflictLine.model_validate(row) for row in view.conflicting(now - LATELY)],
     )
     return status.model_copy(update={"concerns": _concerns(status)})
 
@@ -211,7 +264,6 @@ def _concerns(status: Status) -> list[str]:
     failed = [job for job in status.failed_jobs if job.finished_at and status.at - job.finished_at < LATELY]
     refused = status.counts.get("deliveries", {}).get(DeliveryState.REFUSED, 0)
     waiting = sorted({line.destination for line in status.deliveries if line.state == DeliveryState.OWED})
-    turned_away = [line for line in status.refusals if status.at - line.at < LATELY]
     concerns = [f"{check.name}: {check.detail or 'not well'}" for check in status.checks if not check.ok]
     if failed:
         least = "at least " if len(failed) == SHOWN else ""
@@ -222,11 +274,17 @@ def _concerns(status: Status) -> list[str]:
     lately = [job for job in status.jobs if job.finished_at and status.at - job.finished_at < LATELY]
     bare = sorted({destination for job in lately for destination in job.bare})
     concerns += [f"{destination} accepts no form of the results it is to have" for destination in bare]
-    if turned_away:
-        concerns.append(f"{_number(len(turned_away), 'sender or object')} turned away in the last 24 hours")
+    concerns += _at_most(line.concern for line in status.turned_away)
+    concerns += _at_most(line.concern for line in status.conflicts)
     return concerns
 
 
+def _at_most(concerns: Iterable[str]) -> list[str]:
+    """The first few of what needs somebody, and how many more there are."""
+    said = [concern for concern in concerns if concern]
+    more = len(said) - SAID
+    return [*said[:SAID], *([f"{more} more of the kind"] if more > 0 else [])]
+
+
 def _number(number: int, what: str) -> str:
-    plural = what if number == 1 else "senders or objects" if " or " in what else f"{what}s"
-    return f"{number} {plural}"
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -54,6 +54,10 @@ def test_other_bytes_under_the_same_uid_are_shown(ledger: Ledger) -> None:
     ledger.arrivals.apply([ReceiverEvent("conflict", instance=other)], {}, at(5))
     (conflict,) = ledger.views.conflicts()
     assert (conflict["sop_instance_uid"], conflict["path"]) == ("1.2.3.1", other.path)
+    assert ledger.views.conflicting(at(-1)) == [{"calling_ae_title": "", "images": 1, "at": at(0)}]
+    opened(ledger, assoc("a1"))
+    assert [row["calling_ae_title"] for row in ledger.views.conflicting(at(-1))] == ["CT1"]
+    assert ledger.views.conflicting(at(1)) == []
 
 
 def test_evidence_names_each_association(ledger: Ledger) -> None:
@@ -161,6 +165,19 @@ def test_refusals_are_shown_with_their_hint(ledger: Ledger) -> None:
     ledger.arrivals.apply([ReceiverEvent("refused", refusal=refusal)], {}, at(1))
     (row,) = ledger.views.refusals()
     assert (row["calling_ae_title"], row["hint"]) == ("STRANGER", "peers: …")
+
+
+def test_the_same_refusals_of_ten_minutes_are_one_line_with_their_number(ledger: Ledger) -> None:
+    first = Refusal(at(0), "CT1", "DICOMNODE", "127.0.0.1", "the disk is full", "make room", of_image=True)
+    for seconds, times in ((0, 1), (1, 34), (5, 1), (900, 2)):
+        again = replace(first, at=at(seconds), times=times)
+        ledger.arrivals.apply([ReceiverEvent("refused", refusal=again)], {}, at(seconds))
+    other = replace(first, calling_ae_title="CT2", at=at(901))
+    ledger.arrivals.apply([ReceiverEvent("refused", refusal=other)], {}, at(901))
+    found = [(row["calling_ae_title"], row["at"], row["times"]) for row in ledger.views.refusals()]
+    assert found == [("CT2", at(901), 1), ("CT1", at(900), 2), ("CT1", at(0), 36)]
+    sums = [(row["calling_ae_title"], row["times"]) for row in ledger.views.turned_away(at(0))]
+    assert sums == [("CT1", 38), ("CT2", 1)]
 
 
 def test_a_waiting_verdict_is_looked_at_again_in_time(ledger: Ledger) -> None:

@@ -65,6 +65,7 @@ def test_nothing_that_it_held_is_lost(released: Ledger) -> None:
         "jobs": {"done": 1},
         "deliveries": {"owed": 1},
         "associations": {"open": 1},
+        "conflicts": {"kept": 1},
     }
     held = released.holdings.held("1.2.3")
     assert held is not None

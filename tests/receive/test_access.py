@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.receive.admission import is_within
@@ -98,11 +99,12 @@ def test_what_a_sender_may_do(tmp_path: Path) -> None:
         assert "may" in refusal.hint
 
 
-def test_one_refusal_is_reported_once_however_often_it_is_tried(tmp_path: Path) -> None:
-    with receiver(tmp_path) as scp:
+def test_one_refusal_is_said_once_and_counted_however_often_it_is_tried(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs, receiver(tmp_path) as scp:
         for _ in range(20):
             assert rejection(scp, called="OTHER") == (1, 1, 7)
-        assert len(refusals(scp)) == 1
+    assert sum(refusal.times for refusal in refusals(scp)) == 20
+    assert len([line for line in logs if line["event"] == "refused"]) == 1
 
 
 def test_the_limit_of_associations(tmp_path: Path) -> None:
@@ -119,7 +121,10 @@ def test_low_disk_refuses_storage_but_not_verification(tmp_path: Path) -> None:
     with receiver(tmp_path, free_disk_mb=10**9) as scp:
         assert rejection(scp) == (2, 3, 1)
         assert echoscu("127.0.0.1", scp.port, "DICOMNODE")
-        assert "disk" in refusals(scp)[0].reason
+        (refusal,) = refusals(scp)
+        assert "disk" in refusal.reason
+        assert "make room on the disk of" in refusal.hint
+        assert "free_disk_mb" in refusal.hint
 
 
 def test_while_it_stops_the_one_in_hand_ends_and_others_are_sent_away(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from dicom_node.records import Association, AssociationOutcome
+from dicom_node.records import Association, AssociationOutcome, Refusal
 from tests.receive.scp import Scp, receiver
 from tests.receive.upper_layer import PLAIN_RELEASE_RQ, RELEASE_RP, Sender, data_set
 
@@ -48,6 +48,11 @@ def ended(scp: Scp) -> list[Association]:
     return [e.association for e in scp.events() if e.happening == "closed" and e.association is not None]
 
 
+def refusals(scp: Scp) -> list[Refusal]:
+    """What was turned away, as the journals have it."""
+    return [event.refusal for event in scp.events() if event.refusal is not None]
+
+
 @pytest.mark.fault
 def test_a_disk_that_fills(small: Path) -> None:
     with receiver(small) as scp, Sender(scp.port) as sender:
@@ -65,8 +70,9 @@ def test_a_disk_that_fills(small: Path) -> None:
             scp.spool.path(one.path).read_bytes().endswith(data_set(uid, size=MEGABYTE))
             for uid, one in walked.items()
         )
-        refusals = [event.refusal for event in scp.events() if event.refusal is not None]
-        assert [refusal.reason for refusal in refusals] == ["the disk is full"]
+        full = {(one.reason, one.of_image) for one in refusals(scp)}
+        assert full == {("the disk is full", True)}
+        assert all("make room on the disk of" in one.hint for one in refusals(scp))
 
         for one in list(walked.values())[:4]:
             scp.spool.remove(one.path)
@@ -74,6 +80,7 @@ def test_a_disk_that_fills(small: Path) -> None:
         assert [sender.store(uid, data_set(uid, size=MEGABYTE)) for uid in refused] == [0, 0, 0]
         assert {one.sop_instance_uid for one in scp.spool.walk()} >= set(refused)
         assert {one.sop_instance_uid for one in scp.stored()} == kept | set(refused)
+    assert sum(one.times for one in refusals(scp)) == 20 - len(kept)
 
 
 @pytest.mark.fault

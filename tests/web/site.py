@@ -104,6 +104,7 @@ def busy_ledger(folder: Path, *, trouble: bool) -> Ledger:
             "10.0.0.77",
             "CT7 is not among the peers",
             "peers: {ct7: {ae_title: CT7, addresses: [10.0.0.77/32]}}",
+            times=14,
         )
         ledger.arrivals.apply([ReceiverEvent("refused", refusal=refusal)], {}, now, None)
     return ledger

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from dicom_node.cli.app import app
 from dicom_node.errors import Transient
 from dicom_node.ledger import Ledger
+from dicom_node.records import Association, Instance, ReceiverEvent, Refusal
 from dicom_node.web import Check, make_app, routing, serve
 from dicom_node.web.page import ago
 from dicom_node.web.status import read_status
@@ -76,7 +77,7 @@ def test_trouble_is_told_with_its_reason_and_what_to_do(troubled: str) -> None:
         "1 job failed in the last 24 hours",
         "1 result refused by a destination",
         "pacs does not take results now; they are tried again",
-        "1 sender or object turned away",
+        "CT7 at 10.0.0.77 turned away 14 times in the last 24 hours: CT7 is not among the peers (peers",
         "worker cuda:0: ended 3 times",
         "connection refused; is it running",
         "old accepts no form of the results it is to have",
@@ -99,6 +100,66 @@ def test_a_job_that_failed_long_ago_needs_nobody_any_more(tmp_path: Path) -> Non
     later = read_status(ledger.views, list, now + timedelta(hours=25))
     assert [job.state for job in later.failed_jobs] == ["failed"]
     assert not [concern for concern in later.concerns if "failed" in concern]
+    ledger.close()
+
+
+def refuse(ledger: Ledger, title: str, reason: str, **others: Any) -> None:
+    refusal = Refusal(datetime.now(UTC), title, "DICOMNODE", "10.0.0.9", reason, "make room", **others)
+    ledger.arrivals.apply([ReceiverEvent("refused", refusal=refusal)], {}, refusal.at, None)
+
+
+def test_one_try_that_was_turned_away_is_listed_and_what_repeats_needs_somebody(tmp_path: Path) -> None:
+    ledger = busy_ledger(tmp_path, trouble=False)
+    refuse(ledger, "PROBE", "it calls OTHER, which is not our AE title")
+    found = read_status(ledger.views, list, datetime.now(UTC))
+    assert [(one.calling_ae_title, one.times) for one in found.refusals] == [("PROBE", 1)]
+    assert found.well
+    refuse(ledger, "PROBE", "it calls OTHER, which is not our AE title", times=3)
+    (concern,) = read_status(ledger.views, list, datetime.now(UTC)).concerns
+    assert concern.startswith("PROBE at 10.0.0.9 turned away 4 times in the last 24 hours: it calls OTHER")
+    assert read_status(ledger.views, list, datetime.now(UTC) + timedelta(hours=25)).well
+    ledger.close()
+
+
+def test_images_that_were_refused_need_somebody_with_their_number_and_the_cure(tmp_path: Path) -> None:
+    ledger = busy_ledger(tmp_path, trouble=False)
+    refuse(ledger, "SCANNER", "the disk is nearly full", of_image=True)
+    refuse(ledger, "SCANNER", "the disk is nearly full", of_image=True, times=35)
+    for number in range(7):
+        refuse(ledger, f"CT{number}", "not known", times=2)
+    concerns = read_status(ledger.views, list, datetime.now(UTC)).concerns
+    refused = (
+        "36 images of SCANNER at 10.0.0.9 refused in the last 24 hours: the disk is nearly full (make room)"
+    )
+    assert concerns[0] == refused
+    assert concerns[-1] == "3 more of the kind"
+    with website(ledger) as url:
+        page = fetch(url)[1]
+    assert refused in page
+    assert '<td class="n">36</td>' in page
+    ledger.close()
+
+
+def test_other_bytes_under_a_known_uid_need_somebody(tmp_path: Path) -> None:
+    ledger = busy_ledger(tmp_path, trouble=False)
+    at = datetime.now(UTC)
+    sender = Association("c1", "SCANNER", "DICOMNODE", "10.0.0.9", at)
+    others = [
+        Instance(f"{SERIES[0]}.{number}", "1.2", SERIES[0], "1.2", "1.2", f"{number}~x", 10, "x", "c1", at)
+        for number in range(3)
+    ]
+    events = [ReceiverEvent("conflict", instance=one) for one in others]
+    ledger.arrivals.apply([ReceiverEvent("opened", association=sender), *events], {}, at, None)
+    with website(ledger) as url:
+        page, metrics = fetch(url)[1], fetch(f"{url}/metrics")[1]
+        status = json.loads(fetch(f"{url}/status")[1])
+    said = "3 images of SCANNER came again with other bytes in the last 24 hours: what came first counts"
+    assert said in page
+    assert [one for one in status["concerns"] if one.startswith(said)]
+    assert [(one["calling_ae_title"], one["images"]) for one in status["conflicts"]] == [("SCANNER", 3)]
+    assert status["counts"]["conflicts"] == {"kept": 3}
+    assert 'dicom_node_conflicts{state="kept"} 3.0' in metrics
+    assert read_status(ledger.views, list, at + timedelta(hours=25)).well
     ledger.close()
 
 
