@@ -173,7 +173,7 @@ class Views:
 
     def conflicting(self, since: datetime) -> list[dict[str, Any]]:
         """How many images came again with other bytes since a moment, by sender; "": not known."""
-        unknown = literal_column("''")
+        unknown: ColumnElement[str] = literal_column("''")
         sender = func.coalesce(AssociationRow.calling_ae_title, unknown).label("calling_ae_title")
         return self._rows(
             select(sender, func.count().label("images"), func.max(ConflictRow.at).label("at"))

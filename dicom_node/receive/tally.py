@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dicom_node.spool import Happened
 
-_NAMED = 10_000
+MOST_NAMED = 10_000
 """Of so many refused images the UIDs are kept; beyond, they are only counted."""
 
 
@@ -32,7 +32,7 @@ class Tally:
 
     def refused(self, sop_instance_uid: str) -> None:
         """An image was refused for want of resources."""
-        if len(self._refused) < _NAMED:
+        if len(self._refused) < MOST_NAMED:
             self._refused[sop_instance_uid] = None
         elif sop_instance_uid not in self._refused:
             self._unnamed += 1

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_node.receive.tally import MOST_NAMED, Tally
 from dicom_node.records import AssociationOutcome
 from tests.peers import wait_until
 from tests.receive.scp import Scp, receiver
@@ -236,3 +238,28 @@ def test_what_is_refused_at_its_start_leaves_nothing_open(tmp_path: Path) -> Non
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
         assert len(list((scp.spool.root / "incoming").glob("[!.]*"))) <= 1
         assert sender.store("1.2.6.7") == 0
+
+
+def test_the_log_tells_what_came_again_and_warns_once_of_other_bytes(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs, receiver(tmp_path) as scp, Sender(scp.port) as sender:
+        sender.associate()
+        for uid, size in (("1.2.6", 100), ("1.2.7", 100), ("1.2.6", 100), ("1.2.6", 200), ("1.2.7", 200)):
+            assert sender.store(uid, data_set(uid, size=size)) == 0
+        assert sender.ask(PLAIN_RELEASE_RQ)[0] == RELEASE_RP
+        scp.wait_for("closed")
+        (closed,) = (event.association for event in scp.events() if event.happening == "closed")
+        assert closed is not None
+        assert (closed.instances, closed.refused) == (5, 0)
+    (ended,) = (line for line in logs if line["event"] == "association_ended")
+    told = {name: ended[name] for name in ("stored", "duplicates", "conflicts", "refused")}
+    assert told == {"stored": 2, "duplicates": 1, "conflicts": 2, "refused": 0}
+    (warning,) = (line for line in logs if line["event"] == "same_uid_other_bytes")
+    assert (warning["log_level"], warning["calling"], warning["images"]) == ("warning", "SENDER", 2)
+
+
+def test_of_very_many_refused_images_the_rest_is_counted_alone() -> None:
+    tally = Tally()
+    for number in range(MOST_NAMED + 5):
+        tally.refused(f"1.2.{number}")
+    tally.took("1.2.0", "stored")
+    assert (tally.taken, tally.lacking, len(tally.lacking_uids)) == (1, MOST_NAMED + 4, MOST_NAMED - 1)
