@@ -90,6 +90,7 @@ class AssociationRow(Base):
 Index(
     "ix_associations_refused",
     AssociationRow.calling_ae_title,
+    AssociationRow.ended_at,
     sqlite_where=AssociationRow.refused > 0,
     postgresql_where=AssociationRow.refused > 0,
 )

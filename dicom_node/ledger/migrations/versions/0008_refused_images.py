@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.add_column('associations', sa.Column('refused_uids', sa.JSON(), nullable=True))
     some = sa.text('refused > 0')
     op.create_index(
-        'ix_associations_refused', 'associations', ['calling_ae_title'], unique=False,
+        'ix_associations_refused', 'associations', ['calling_ae_title', 'ended_at'], unique=False,
         sqlite_where=some, postgresql_where=some,
     )
     op.add_column('refusals', sa.Column('times', sa.Integer(), nullable=False, server_default='1'))
