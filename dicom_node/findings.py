@@ -187,15 +187,16 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words for the report; always a draft until a person signs them.
+    """Words for the report; always a draft until a person signs them, but for cautions.
 
     Attributes:
         sentences: pairs of a sentence and what supports it (None: unsupported).
-        kind: where it belongs in a report.
+        kind: where it belongs in a report; "caution": what its reader must bear in mind, such as what was
+            done to the images.
     """
 
     sentences: tuple[tuple[str, str | None], ...]
-    kind: Literal["findings", "impression", "note"] = "findings"
+    kind: Literal["findings", "impression", "note", "caution"] = "findings"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _KINDS = {
     "findings": dcm("121071", "Finding"),
     "impression": dcm("121073", "Impression"),
     "note": _COMMENT,
+    "caution": _COMMENT,
 }
 
 
@@ -42,11 +43,11 @@ def evaluation_groups(findings: Sequence[Finding], context: EncodeContext) -> li
 
 
 def draft_items(findings: Sequence[Finding]) -> list[Dataset]:
-    """A TEXT for each sentence, said to be a draft, with what supports it."""
+    """A TEXT for each sentence, said to be a draft or a caution, with what supports it."""
     return [
         text(
             _KINDS[one.kind],
-            f"DRAFT, not verified: {sentence}",
+            f"{'Caution' if one.kind == 'caution' else 'DRAFT, not verified'}: {sentence}",
             children=[text(_COMMENT, f"Support: {support or 'none'}", _PROPERTIES)],
         )
         for one in findings

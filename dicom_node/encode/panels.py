@@ -11,13 +11,17 @@ from PIL import Image, ImageDraw
 from pydicom import Dataset
 
 from dicom_node.boxes import around
-from dicom_node.encode.context import EncodeContext, instances
+from dicom_node.encode.context import EncodeContext, instances, once
 from dicom_node.encode.lettering import WHITE, write
 from dicom_node.encode.outlines import outlines, without_collinear
+from dicom_node.encode.planes import functional_group
 from dicom_node.encode.segments import color_of
 from dicom_node.encode.window import grey, window_of
 from dicom_node.findings import Segmentation
 from dicom_node.geometry import Volume
+
+PARALLEL = 0.99
+"""Cosine of the angle between the normals of slices of one orientation: a scout lies otherwise."""
 
 
 def chosen_slices(masks: Sequence[Segmentation], volume: Volume, count: int) -> list[int]:
@@ -114,7 +118,7 @@ def panel(
             for line in outlines(mask.section(number, k)):
                 points = view.place(without_collinear(line))
                 draw.line(points, fill=color_of(segment, number), width=3, joint="curve")
-    annotate(draw, context.volumes[role], view, f"image {source.ds.get('InstanceNumber', k + 1)}")
+    annotate(draw, context.volumes[role], view, name_of(k, role, context))
     return picture
 
 
@@ -127,12 +131,48 @@ class Source:
 
 
 def source_of(k: int, role: str, context: EncodeContext) -> Source:
-    """The source image of a slice; the series' first image where the volume was resampled."""
-    volume, headers = context.volumes[role], context.sources[role]
+    """The source image of a slice; the nearest one where the volume was resampled."""
+    volume = context.volumes[role]
     if not volume.frames:
-        return Source(headers[0], None)
+        return _nearest(k, role, context)
     frame = volume.frames[k]
     return Source(instances(context)[frame.sop_instance_uid], frame.number)
+
+
+def name_of(k: int, role: str, context: EncodeContext) -> str:
+    """Which image a slice is: "image 48"; where the volume was resampled, which one it is near."""
+    source = source_of(k, role, context)
+    near = "" if context.volumes[role].frames else "near "
+    frame = f", frame {source.frame}" if source.frame is not None else ""
+    return f"{near}image {source.ds.get('InstanceNumber', k + 1)}{frame}"
+
+
+def _nearest(k: int, role: str, context: EncodeContext) -> Source:
+    """The source image that lies nearest to a resampled slice; the first one where none says where."""
+    origins, sources = _parallel(context, role)
+    if not sources:
+        return Source(context.sources[role][0], None)
+    grid = context.volumes[role].grid
+    distances = np.abs((origins - grid.to_patient((k, 0, 0))) @ grid.directions[:, 0])
+    return sources[int(distances.argmin())]
+
+
+@once
+def _parallel(context: EncodeContext, role: str) -> tuple[NDArray[np.float64], list[Source]]:
+    """Origins (n, 3) in mm and the source images of a role that lie as a resampled volume's slices do."""
+    normal = context.volumes[role].grid.directions[:, 0]
+    origins, found = [], []
+    for ds in context.sources[role]:
+        frames = range(1, len(ds.get("PerFrameFunctionalGroupsSequence", ())) + 1)
+        for number in frames or [None]:
+            position = functional_group(ds, "PlanePositionSequence", number).get("ImagePositionPatient")
+            cosines = functional_group(ds, "PlaneOrientationSequence", number).get("ImageOrientationPatient")
+            if position and cosines:
+                right, down = np.asarray(cosines, float).reshape(2, 3)
+                if abs(np.cross(right, down) @ normal) > PARALLEL:
+                    origins.append(np.asarray(position, float))
+                    found.append(Source(ds, number))
+    return np.asarray(origins), found
 
 
 def base(values: NDArray[np.int16] | NDArray[np.float32], source: Source, view: View) -> Image.Image:

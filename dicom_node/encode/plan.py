@@ -134,7 +134,7 @@ def plan(findings: Sequence[Finding], taker: Taker) -> tuple[Choice, ...]:
 def _nothing_to_send(findings: Sequence[Finding]) -> bool:
     """Embeddings alone, be it with notes on how they came about, are kept; there is nothing to be read."""
     others = [one for one in findings if not isinstance(one, Embedding)]
-    notes = all(isinstance(one, Text) and one.kind == "note" for one in others)
+    notes = all(isinstance(one, Text) and one.kind in ("note", "caution") for one in others)
     return len(others) < len(findings) and notes
 
 

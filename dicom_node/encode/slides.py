@@ -16,7 +16,7 @@ from dicom_node.encode.common import mark, new_object
 from dicom_node.encode.context import EncodeContext, EncodedObject
 from dicom_node.encode.keys import key_slices
 from dicom_node.encode.lettering import AMBER, WHITE, wrap, write
-from dicom_node.encode.panels import View, annotate, base, panel, source_of, view_of
+from dicom_node.encode.panels import View, annotate, base, name_of, panel, source_of, view_of
 from dicom_node.encode.sc import set_capture
 from dicom_node.encode.wording import legend
 from dicom_node.findings import Finding, Heatmap, Segmentation
@@ -66,7 +66,7 @@ def _heated(k: int, heat: Heatmap, context: EncodeContext, view: View) -> Image.
     strength = np.clip(values, 0, 1)[..., None] * 0.65 * (values >= 0.1)[..., None]
     mixed = np.asarray(picture) * (1 - strength) + colors_of(values) * strength
     picture = Image.fromarray(np.rint(mixed).astype(np.uint8))
-    annotate(ImageDraw.Draw(picture), volume, view, f"image {source.ds.get('InstanceNumber', k + 1)}")
+    annotate(ImageDraw.Draw(picture), volume, view, name_of(k, heat.role, context))
     return picture
 
 

@@ -90,7 +90,7 @@ def legend(findings: Sequence[Finding]) -> list[Line]:
     lines += [Line(value_text(each)) for each in measurements if each.segment not in named]
     lines += [Line(_evaluation_text(one)) for one in findings if isinstance(one, Classification | Detection)]
     lines += [
-        Line(f"Draft: {sentence}")
+        Line(f"Caution: {sentence}", doubt=True) if one.kind == "caution" else Line(f"Draft: {sentence}")
         for one in findings
         if isinstance(one, Text)
         for sentence, _ in one.sentences

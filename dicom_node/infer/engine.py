@@ -155,7 +155,7 @@ class Engine:
             _checked(findings, case)
             if relief and not isinstance(findings[0], NotApplicable):
                 sentence = f"Memory ran out at first; computed {relief}."
-                findings.append(Text(((sentence, "engine"),), kind="note"))
+                findings.append(Text(((sentence, "engine"),), kind="caution"))
             return findings
         raise OutOfResources(f"memory ran out on {self._device}, and nothing smaller could be tried")
 

@@ -50,12 +50,12 @@ def finish(prepared: Prepared, findings: Sequence[Finding]) -> Ran:
 def _notes(prepared: Prepared) -> Iterator[Text]:
     """What was done to the images, or found out of order, before the pipeline saw them; what is not known."""
     if prepared.earlier.faults:
-        yield Text(tuple((fault, "earlier studies") for fault in prepared.earlier.faults), kind="note")
+        yield Text(tuple((fault, "earlier studies") for fault in prepared.earlier.faults), kind="caution")
     for role, one in prepared.read.items():
         of_role = f" ({role})" if len(prepared.read) > 1 else ""
         if one.volume.notes:
             told = [f"{note[:1].upper()}{note[1:]}{of_role}." for note in one.volume.notes]
-            yield Text(tuple((sentence, "geometry") for sentence in told), kind="note")
+            yield Text(tuple((sentence, "geometry") for sentence in told), kind="caution")
 
 
 def without_result(reason: str, order: Order, config: Config, state: JobState = JobState.FAILED) -> Ran:

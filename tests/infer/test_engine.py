@@ -145,7 +145,7 @@ def test_out_of_memory_is_tried_in_smaller_tiles_and_said() -> None:
     findings = Engine({"a": Greedy()}, "cpu").run("a", make_case())
     note = findings[-1]
     assert isinstance(note, Text)
-    assert note.kind == "note"
+    assert note.kind == "caution"
     assert "in smaller tiles" in note.sentences[0][0]
 
 
