@@ -14,6 +14,7 @@ from dicom_node.errors import OutOfResources
 
 _FOLDERS_KEPT_OPEN = 64
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = "the disk is full"
 
 
 class storing:  # noqa: N801 - reads as a verb: `with storing():`; a generator would cost thrice as much
@@ -25,9 +26,13 @@ class storing:  # noqa: N801 - reads as a verb: `with storing():`; a generator w
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Raises OutOfResources in an OSError's place."""
         if isinstance(error, OSError):
-            full = error.errno in _FULL
-            what = "the disk is full" if full else f"the spool can't be written ({error.strerror})"
+            what = FULL if is_full(error) else f"the spool can't be written ({error.strerror})"
             raise OutOfResources(what) from error
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or a share of it, is full: what was refused may be written another time."""
+    return error.errno in _FULL
 
 
 def sync_folder(path: Path) -> None:
