@@ -32,7 +32,7 @@ from dicom_node.pipeline import (
 )
 
 BRAIN = Segment(
-    "Brain",
+    "Intracranial contents",
     category=Code("91723000", "SCT", "Anatomical Structure"),
     type=Code("12738006", "SCT", "Brain"),
     color=(250, 250, 225),

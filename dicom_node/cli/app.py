@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from dicom_node import __version__
 from dicom_node.cli.cancel import cancel
 from dicom_node.cli.check import check
 from dicom_node.cli.demo import demo
@@ -26,6 +29,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version and exit.")
+    ] = False,
+) -> None:
+    """A DICOM node that runs large imaging models and returns what they find to the PACS."""
+
+
 for command in (
     *(serve, check, status, explain, similar, run, send, demo),
     *(retry, cancel, replay, reindex, new_pipeline),

@@ -13,9 +13,11 @@ from rich.table import Table
 from dicom_node import log
 from dicom_node.cli.common import CONFIG, ConfigOption, console, told
 from dicom_node.config import Config, PipelineConfig, load, resolve
+from dicom_node.counted import counted
+from dicom_node.encode import unit_text
 from dicom_node.errors import ConfigError
 from dicom_node.findings import Finding, Measurement
-from dicom_node.node.offline import find_series, run_folder
+from dicom_node.node.offline import FoundSeries, find_series, run_folder
 from dicom_node.records import JobState
 
 
@@ -51,15 +53,21 @@ def run(
                 bar.update(tasks[one.series_instance_uid], completed=1.0)
                 failures += ran.state is JobState.FAILED
                 bar.console.print(
-                    f"[bold]{one.modality} {one.description}[/bold], {len(one.paths)} images: {ran.state}"
+                    f"[bold]{escape(_named(one))}[/bold], {counted(len(one.paths), 'image')}: {ran.state}"
                 )
                 if ran.reason:
                     bar.console.print(f"  {ran.reason}", markup=False)
-                bar.console.print(findings_table(ran.findings))
+                if any(isinstance(finding, Measurement) for finding in ran.findings):
+                    bar.console.print(findings_table(ran.findings))
                 for path in paths:
                     bar.console.print(f"  {path}", markup=False, soft_wrap=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _named(series: FoundSeries) -> str:
+    """A series' modality and description, where it has one."""
+    return f"{series.modality} {series.description}".strip() or "a series"
 
 
 def _pipeline(name: str, site: Config) -> PipelineConfig:
@@ -77,6 +85,6 @@ def findings_table(findings: tuple[Finding, ...]) -> Table:
     table = Table("measured", "of", "value", "doubt")
     for one in findings:
         if isinstance(one, Measurement):
-            value = escape(f"{one.value:.{one.digits}f} {one.unit.value}")
+            value = escape(f"{one.value:.{one.digits}f} {unit_text(one.unit)}".rstrip())
             table.add_row(one.name.meaning, one.segment or "", value, one.doubt or "")
     return table

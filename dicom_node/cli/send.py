@@ -76,6 +76,9 @@ def find(root: Path, paths: Iterable[Path]) -> Found:
         except (InvalidDicomError, AttributeError, EOFError):
             skipped["files without DICOM file meta information"] += 1
             continue
+        if not sop_class or not sop_instance:
+            skipped["files that don't say which SOP class or instance they are"] += 1
+            continue
         if sop_class == MediaStorageDirectoryStorage:
             skipped["DICOMDIR, an index of files and no image"] += 1
             continue

@@ -164,8 +164,8 @@ def _unsure(evidence: Evidence) -> str:
     if not evidence.geometry.whole:
         return evidence.geometry.reason
     if evidence.reopened:
-        return f"{evidence.geometry.reason}, but late images have come before"
-    return f"{evidence.geometry.reason}, but a sender of the series has another association open"
+        return f"late images have come before ({evidence.geometry.reason})"
+    return f"a sender of the series has another association open ({evidence.geometry.reason})"
 
 
 def _open(evidence: Evidence) -> list[AssociationEvidence]:

@@ -15,6 +15,7 @@ from dicom_node.encode.plan import PROFILES, Taker, plan, plan_among, plan_every
 from dicom_node.encode.rejection import rejection_note
 from dicom_node.encode.rendering import Rendered, get_ahead, render, render_no_result
 from dicom_node.encode.rereading import read_measured
+from dicom_node.encode.wording import unit_text
 
 __all__ = [
     "PROFILES",
@@ -39,4 +40,5 @@ __all__ = [
     "render",
     "render_no_result",
     "to_bytes",
+    "unit_text",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dicom_node.counted import counted
 from dicom_node.geometry import Grid
 from dicom_node.infer.outlier import unlike
 from dicom_node.pipeline import Input, Requirements
@@ -81,7 +82,7 @@ def _grid_faults(requires: Requirements, grid: Grid) -> Iterable[str]:
     if requires.plane and plane not in requires.plane:
         yield f"the slices are {plane}, needed is {_any_of(requires.plane)}"
     if grid.shape[0] < requires.min_slices:
-        yield f"{grid.shape[0]} slices, needed are at least {requires.min_slices}"
+        yield f"{counted(grid.shape[0], 'slice')}, needed are at least {requires.min_slices}"
     extent = coverage_mm(grid)
     if requires.min_coverage_mm is not None and extent < requires.min_coverage_mm:
         yield f"the slices cover {extent:.0f} mm, needed are at least {requires.min_coverage_mm:g} mm"

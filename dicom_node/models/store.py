@@ -150,6 +150,8 @@ def model_revision(model: str | Path) -> str:
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a model's folder. Raises ModelUnavailable where it can't be read."""
+    if not folder.is_dir():
+        raise ModelUnavailable(f"there is no model {folder.name!r} in {folder.parent}")
     try:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError) as error:

@@ -216,7 +216,8 @@ def _why_refused(results: list[PresentationContext], accepted: set[str]) -> str:
     for words, result in kinds.items():
         uids = sorted(uid for uid, got in refused.items() if got == result and uid not in accepted)
         if uids:
-            parts.append(f"{', '.join(uids[:_NAMED])}{' and others' if len(uids) > _NAMED else ''}: {words}")
+            named = ", ".join(uid or "a context without SOP class" for uid in uids[:_NAMED])
+            parts.append(f"{named}{' and others' if len(uids) > _NAMED else ''}: {words}")
     return "; ".join(parts)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from pydicom import dcmread, dcmwrite
 from pydicom.uid import RLELossless, SegmentationStorage
 from typer.testing import CliRunner, Result
 
@@ -49,6 +50,17 @@ def test_a_folder_is_sent_throughout_and_the_rest_is_named(folder: Path, tmp_pat
     assert result.exit_code == 0
     assert "Secondary Capture Image Storage" in result.output
     assert "2 files without DICOM file meta information: not sent" in result.output
+
+
+def test_a_file_that_names_no_class_is_left_out_and_told(tmp_path: Path) -> None:
+    write_object(tmp_path)
+    (path,) = tmp_path.iterdir()
+    ds = dcmread(path)
+    ds.file_meta.MediaStorageSOPClassUID = ""
+    dcmwrite(path, ds, enforce_file_format=False)
+    result = run(tmp_path, f"127.0.0.1:{free_port()}")
+    assert result.exit_code == 1
+    assert "1 files that don't say which SOP class or instance they are: not sent" in result.output
 
 
 def test_one_file_is_sent(folder: Path, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dicom_node.infer.gates import age_years, check_requirements, plane_of
+from dicom_node.geometry import Grid
+from dicom_node.infer.gates import _grid_faults, age_years, check_requirements, plane_of
 from dicom_node.pipeline import Requirements
 from tests.infer.cases import make_case
 
@@ -36,6 +37,11 @@ def reason(requires: dict[str, Any], header: dict[str, Any] | None = None) -> st
 def test_an_unmet_requirement_is_named(requires: dict[str, Any], header: dict[str, Any], said: str) -> None:
     assert said in str(reason(requires, header))
     assert "90" not in str(reason(requires, header))
+
+
+def test_one_slice_is_no_plural() -> None:
+    faults = list(_grid_faults(Requirements(min_slices=5), Grid((1, 4, 4), np.eye(4))))
+    assert faults == ["1 slice, needed are at least 5"]
 
 
 def test_a_met_requirement_gives_none() -> None:

@@ -81,7 +81,7 @@ def head(
     shared_data: Path, gunzipped: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Case:
     sources = sorted(gunzipped(shared_data / "mr_head_t1w_philips").glob("*.dcm"))
-    return travel(tmp_path_factory.mktemp("head"), sources, ["Brain"])
+    return travel(tmp_path_factory.mktemp("head"), sources, ["Intracranial contents"])
 
 
 @pytest.fixture(params=["phantom", "chest", "head"])

@@ -62,7 +62,10 @@ def test_what_can_not_be_done_is_said_in_one_line(tmp_path: Path) -> None:
     missing = call(tmp_path, "pull", str(tmp_path / "nowhere"))
     assert missing.exit_code == 1
     assert "40 hex digits" in missing.output
-    assert call(tmp_path, "show", "nothing").exit_code == 1
+    shown = call(tmp_path, "show", "nothing")
+    assert shown.exit_code == 1
+    assert "there is no model 'nothing' in" in shown.output
+    assert "Errno" not in shown.output
 
 
 def test_compare_tells_how_far_a_precision_changes_the_result(tmp_path: Path) -> None:

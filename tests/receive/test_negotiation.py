@@ -160,3 +160,13 @@ def test_a_request_is_remembered_with_what_its_sender_may_do() -> None:
 def test_bytes_that_are_no_request(raw: bytes) -> None:
     with pytest.raises(Unintelligible):
         read_request(raw)
+
+
+def test_a_context_without_a_class_is_named_as_such() -> None:
+    body = bytearray(associate_rq([(CT, (ExplicitVRLittleEndian,))]))
+    item = body.index(b"\x30\x00" + len(CT).to_bytes(2, "big") + CT.encode())
+    del body[item + 4 : item + 4 + len(CT)]
+    for at, size in ((item + 2, 2), (item - 6, 2), (2, 4)):  # the item, its context and the whole are shorter
+        length = int.from_bytes(body[at : at + size], "big") - len(CT)
+        body[at : at + size] = length.to_bytes(size, "big")
+    assert agree(bytes(body)).refused == "a context without SOP class: not supported"
