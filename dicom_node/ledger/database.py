@@ -148,10 +148,11 @@ def _file_of(url: str) -> Path | None:
 def _keep_private(file: Path) -> None:
     """Makes the file where there is none, and takes it and its log from others than its owner and group.
 
-    SQLite makes its log and index beside it with the same mode. A file of another owner stays as it is.
+    SQLite makes its log and index beside it with the same mode. A file of another owner stays as it is. One
+    that is there is not opened: to close it would end SQLite's locks of it in this process, and so ruin it.
     """
     with suppress(OSError):  # SQLite itself tells why it can't be opened
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
     for one in (file, *(file.with_name(file.name + ending) for ending in ("-wal", "-shm"))):
         with suppress(OSError):
             one.chmod(stat.S_IMODE(one.stat().st_mode) & ~stat.S_IRWXO)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from datetime import UTC, datetime
@@ -92,3 +94,26 @@ def test_who_waits_for_another_program_is_known_to_wait(tmp_path: Path) -> None:
     writer.join(60)
     assert ledger.database.waited() == 0
     ledger.close()
+
+
+def test_a_ledger_that_is_opened_twice_in_a_process_keeps_its_locks(tmp_path: Path) -> None:
+    """The kernel drops all of a process's locks on a file when it closes any of its descriptors."""
+    file = tmp_path / "ledger.sqlite"
+    readers = "510, 2**30 + 2"  # SQLite's bytes of those who read
+    take = (
+        f"import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB, {readers})"
+    )
+
+    def another_process_could_take_it() -> bool:
+        command = [sys.executable, "-c", take, str(file)]
+        return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
+
+    first, second = Ledger(f"sqlite:///{file}"), Ledger(f"sqlite:///{file}")
+    first.migrate()
+    assert first.views.idle()
+    assert not another_process_could_take_it()
+    second.migrate()
+    assert not another_process_could_take_it()
+    second.close()
+    first.close()
+    assert another_process_could_take_it()
