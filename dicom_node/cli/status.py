@@ -17,6 +17,7 @@ from dicom_node.config import Config, load
 from dicom_node.errors import Permanent
 from dicom_node.ledger import Ledger
 from dicom_node.node.folders import database_url
+from dicom_node.node.surroundings import data_folder
 from dicom_node.node.watching import NODE, checks
 from dicom_node.records import DeliveryState
 from dicom_node.web import (
@@ -57,7 +58,8 @@ def _look(config: Config, rows: int, everything: bool) -> None:
     with closing(Ledger(database_url(config), looks_only=True)) as ledger:
         if (lack := ledger.database.lacks()) is not None:
             _print(_verdict(parts, [f"{one.name}: {one.detail}" for one in parts if not one.ok]))
-            raise Permanent(lack)
+            faults = [str(one.fault) for one in data_folder(config.node.data) if one.needed]
+            raise Permanent("\n".join(faults) or lack)
         now = datetime.now(UTC)
         found = read_status(ledger.views, lambda: parts, now, max(rows, SHOWN))
         deliveries = [DeliveryLine.model_validate(row) for row in ledger.views.deliveries(UNSETTLED, rows)]

@@ -35,7 +35,7 @@ class Lack:
 
 def lacks(config: Config) -> Iterator[Lack]:
     """Yields whatever the machine lacks; takes seconds where the configuration names a GPU."""
-    yield from _data(config.node.data)
+    yield from data_folder(config.node.data)
     yield from _room(config)
     yield from _tls_files(config)
     yield from _database(config.node.database)
@@ -55,7 +55,8 @@ def missing_devices(config: Config) -> Iterator[Lack]:
             yield Lack(Fault(("node", "devices", index), found, "without a GPU: cpu"), needed=False)
 
 
-def _data(folder: Path) -> Iterator[Lack]:
+def data_folder(folder: Path) -> Iterator[Lack]:
+    """Yields why a folder, there already or not, can't be the data folder."""
     nearest = there(folder)
     try:
         with tempfile.TemporaryDirectory(prefix=".dicom-node-", dir=nearest):

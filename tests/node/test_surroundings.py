@@ -74,6 +74,15 @@ def test_a_data_folder_that_can_be_none_is_named_with_its_line(tmp_path: Path, d
 
 
 @pytest.mark.parametrize("data", ["/etc/passwd", "/proc/nothing"])
+def test_status_names_it_rather_than_a_ledger_that_is_not_there_yet(tmp_path: Path, data: str) -> None:
+    result = said("status", conf(tmp_path, node={"data": data}))
+    assert result.exit_code == 1
+    assert f"node.data: {data} can't be used: " in result.output
+    assert "there is no ledger yet" not in result.output
+    assert "there is no ledger yet" in said("status", conf(tmp_path)).output
+
+
+@pytest.mark.parametrize("data", ["/etc/passwd", "/proc/nothing"])
 def test_commands_that_open_the_data_folder_name_it_too(tmp_path: Path, data: str) -> None:
     result = said("reindex", conf(tmp_path, node={"data": data}))
     assert isinstance(result.exception, SystemExit)
