@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from dicom_node import log as logging_setup
 from dicom_node.config import Config
 from dicom_node.encode import get_ahead
-from dicom_node.errors import NodeError, Permanent
+from dicom_node.errors import NodeError, OutOfResources, Permanent
 from dicom_node.findings import Finding
 from dicom_node.node.finishing import finish, without_result
 from dicom_node.node.line import Line
@@ -37,7 +37,7 @@ from dicom_node.node.preparing import Prepared, prepare
 from dicom_node.node.warming import warm_up
 from dicom_node.pipeline import Input
 from dicom_node.records import Job, JobState
-from dicom_node.spool import Spool
+from dicom_node.spool import FULL, Spool, is_full
 
 log = structlog.get_logger()
 FIRST_TO_GO = "500"
@@ -135,6 +135,8 @@ def _answer(call: Callable[..., object], arguments: Sequence[object]) -> tuple[b
     except NodeError as fault:
         return False, fault
     except Exception as fault:
+        if isinstance(fault, OSError) and is_full(fault):
+            return False, OutOfResources(FULL)
         log.exception("aide_failed", call=call.__name__)
         return False, Permanent(f"the node itself failed: {type(fault).__name__}")
 

@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from dicom_node.errors import Cancelled, NodeError, NoSlices, Permanent, Transient, WorkerLost
+from dicom_node.errors import (
+    Cancelled,
+    NodeError,
+    NoSlices,
+    OutOfResources,
+    Permanent,
+    Transient,
+    WorkerLost,
+)
 from dicom_node.findings import Finding
 from dicom_node.node.aides import AideProcess, Limits
 from dicom_node.node.finishing import Ran
@@ -27,8 +35,11 @@ from dicom_node.node.site import Site
 from dicom_node.node.turns import Alone, Closed, Ready, Turns
 from dicom_node.pipeline import Input, Pipeline
 from dicom_node.records import Job, JobState
+from dicom_node.spool import FULL, is_full
 
 log = structlog.get_logger()
+FULL_SECONDS = 10.0
+"""After which a job is tried again whose end could not be written, nor the reason why."""
 MAX_ATTEMPTS = 5
 """Tries of a job that fails in a way that may pass."""
 
@@ -92,9 +103,12 @@ class Hand:
                 self._write(one, answer, len(ready))
             self._end(one.job, one.ended)
 
-    def fail(self, job: Job, reason: str) -> None:
-        """Ends a job that is not to be tried again."""
-        self._records.end(job, self._explained(job, reason))
+    def fail(self, job: Job, reason: str, state: JobState = JobState.FAILED) -> None:
+        """Ends a job without a result; gives it back where not even the reason can be written."""
+        try:
+            self._records.end(job, self._explained(job, reason, state))
+        except Transient as fault:
+            self._records.give_back(job, str(fault), FULL_SECONDS)
 
     def _read(self, carried: Sequence[Carried]) -> None:
         """Reads the images of each; then each has its inputs, or has ended."""
@@ -136,9 +150,11 @@ class Hand:
 
     def _end(self, job: Job, ended: Outcome | Exception | None) -> None:
         """Records an outcome, or what became of a job without one."""
+        if isinstance(ended, OSError) and is_full(ended):
+            ended = OutOfResources(FULL)
         match ended:
             case Outcome():
-                self._records.end(job, ended)
+                self._record(job, ended)
             case Cancelled():
                 log.warning("job_taken_away", job=job.id)
             case Closed() | Alone():
@@ -148,18 +164,29 @@ class Hand:
             case Transient():
                 self.fail(job, f"tried {job.attempt} times; the last error: {ended}")
             case NothingToRun() | NoSlices():
-                self._records.end(job, self._explained(job, str(ended), JobState.NOT_APPLICABLE))
+                self.fail(job, str(ended), JobState.NOT_APPLICABLE)
             case NodeError():
                 self.fail(job, str(ended))
             case _:
                 log.error("job_crashed", job=job.id, exc_info=ended)
                 self.fail(job, f"the node itself failed: {type(ended).__name__}")
 
-    def _explained(self, job: Job, reason: str, state: JobState = JobState.FAILED) -> Outcome:
+    def _record(self, job: Job, outcome: Outcome) -> None:
+        try:
+            self._records.end(job, outcome)
+        except NodeError:
+            raise
+        except Exception as fault:
+            log.exception("job_not_recorded", job=job.id)
+            self.fail(job, f"the node itself failed: {type(fault).__name__}")
+
+    def _explained(self, job: Job, reason: str, state: JobState) -> Outcome:
         """The outcome of a job without a result, with objects that say why where they can be made."""
         try:
             order = order_of(job, self._site, self._pipelines[job.pipeline])
             return self.aide.explain(job, order, reason, state, limits_of(self._site, job))
+        except OutOfResources:  # there is room another time
+            raise
         except NodeError as fault:
             log.error("job_not_explained", job=job.id, error=str(fault))
             return keep(self._site.spool, job, Ran(state, reason, (), ()))

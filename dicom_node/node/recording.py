@@ -18,6 +18,7 @@ from dicom_node.node.folders import run_folder
 from dicom_node.node.outcomes import Outcome
 from dicom_node.node.site import Site
 from dicom_node.records import Job
+from dicom_node.spool import storing
 
 log = structlog.get_logger()
 Given = TypeVar("Given")
@@ -61,8 +62,12 @@ class Records:
 
     @contextmanager
     def on_device(self, jobs: Sequence[Job]) -> Iterator[list[Callable[[float], None]]]:
-        """Notes which jobs have the device, for the next life to know; gives the `progress` of each."""
-        self._on_device.write_text("\n".join(job.id for job in jobs))
+        """Notes which jobs have the device, for the next life to know; gives the `progress` of each.
+
+        Raises OutOfResources where that can't be noted.
+        """
+        with storing():
+            self._on_device.write_text("\n".join(job.id for job in jobs))
         try:
             yield [self._progress(job) for job in jobs]
         finally:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -70,22 +70,29 @@ class Worker:
         limit_threads(self._site.config.node.threads)
         gc.freeze()  # what is imported is no garbage: no collection looks at it again in the midst of a job
         hands = [self._hand() for _ in range(HANDS)]
-        self._recover(hands[0])
-        self._warm()
-        for hand in hands:
-            hand.aide.wait_warm(SETTLE_SECONDS)
+        try:
+            self._recover(hands[0])
+            self._warm()
+            for hand in hands:
+                hand.aide.wait_warm(SETTLE_SECONDS)
+            self._serve(hands, ready)
+        finally:  # they don't end by themselves while this process lives
+            for hand in hands:
+                hand.aide.stop()
+
+    def _serve(self, hands: Sequence[Hand], ready: threading.Event) -> None:
+        """Gives turns the device until the stop, and lets the hands end what they have."""
         threads = [threading.Thread(target=self._carry_on, args=(hand,), daemon=True) for hand in hands]
         for thread in threads:
             thread.start()
         ready.set()
-        while not stop.is_set():
+        while not self._stop.is_set():
             if (turn := self._turns.take(POLL_SECONDS)) is not None:
                 self._infer(turn)
                 del turn  # its volumes are not held while nothing is to do
         self._turns.close()
-        for thread, hand in zip(threads, hands, strict=True):
+        for thread in threads:
             thread.join()
-            hand.aide.stop()
 
     def _hand(self) -> Hand:
         aide = AideProcess(self._site.config, spool_folder(self._site.config))
@@ -117,6 +124,8 @@ class Worker:
             ):
                 cases = [Case(one.inputs, note) for one, note in zip(turn.ready, progress, strict=True)]
                 answers = self._engine.run_many(jobs[0].pipeline, cases)
+        except NodeError as fault:
+            turn.break_off(fault)
         except Exception as fault:
             log.exception("turn_crashed", jobs=[job.id for job in jobs])
             turn.break_off(Permanent(f"the node itself failed: {type(fault).__name__}"))
@@ -134,6 +143,9 @@ class Worker:
         while jobs := self._claimed(hand):
             try:
                 hand.carry(jobs)
+            except Exception:  # the next life of this process takes the jobs up
+                log.exception("hand_failed", jobs=[job.id for job in jobs])
+                self._stop.set()
             finally:
                 self._turns.leave(jobs[0])
 

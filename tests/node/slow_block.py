@@ -31,6 +31,8 @@ class BlockOptions(Options):
     grow_mb: int = 0
     weights_mb: int = 0
     dies: bool = False
+    fails: bool = False
+    """Waits without a word of progress, and raises."""
 
 
 class Block(Pipeline):
@@ -51,6 +53,10 @@ class Block(Pipeline):
         self.note("begin", uid)
         if self.options.dies:
             os._exit(9)
+        while self.options.fails:
+            time.sleep(0.02)
+            if not (self.options.notes / "hold").exists():
+                raise ValueError("as it was told to")
         held: Any = np.ones((self.options.grow_mb, 125_000))
         until = time.monotonic() + self.options.seconds
         while time.monotonic() < until or (self.options.notes / "hold").exists():
