@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -9,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
@@ -62,6 +64,17 @@ def test_a_report_read_again_says_what_was_measured(small: Worked, form: str) ->
     values = measured(everything(small), context)
     assert len(values) == 6
     assert set(values) <= set(read_measured(report.ds))
+
+
+def test_values_that_numpy_made_are_kept_as_plain_numbers(small: Worked) -> None:
+    """As `array.mean()` gives them: the ledger keeps JSON."""
+    findings = [
+        replace(one, value=np.float32(one.value)) if isinstance(one, Measurement) else one
+        for one in everything(small)
+    ]
+    values = measured(findings, of(small))
+    assert values
+    assert json.dumps([one.value for one in values])
 
 
 def test_others_reports_say_nothing(small: Worked) -> None:

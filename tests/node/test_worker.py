@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from itertools import pairwise
 
 import psutil
@@ -16,6 +17,7 @@ from dicom_node.node.offline import find_series, run_folder
 from dicom_node.node.worker import NICE
 from dicom_node.records import JobState
 from tests.node.conftest import Start
+from tests.peers import free_port
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -255,3 +257,22 @@ def test_threads_priority_and_the_memory_of_warm_models_are_as_configured(at_wor
     assert set(worker.noted("threads")) == {"1"}
     assert min(int(nice) for nice in worker.noted("nice")) >= min(19, os.nice(0) + NICE)
     assert "model_put_away" in worker.log, "400 MB of models don't stay together in 300 MB"
+
+
+def test_a_worker_whose_database_is_away_at_its_start_ends_and_leaves_no_process(at_work: Start) -> None:
+    """For the supervisor to start it again; else its aides would keep it from its end."""
+    away = f"postgresql+psycopg://127.0.0.1:{free_port()}/nowhere"
+    worker = at_work(sections={"node": {"database": away}}, block={})
+    worker.start()
+    assert worker.process is not None
+    psutil_process = psutil.Process(worker.process.pid)
+    aides: set[psutil.Process] = set()
+
+    def ended() -> bool:
+        with suppress(psutil.NoSuchProcess):
+            aides.update(psutil_process.children(recursive=True))
+        return worker.process is not None and worker.process.poll() is not None
+
+    worker.wait_for(ended, "the worker ends")
+    worker.wait_end()
+    worker.wait_for(lambda: not any(one.is_running() for one in aides), "its aides end")
