@@ -17,6 +17,7 @@ from dicom_node.errors import Cancelled, Transient
 from dicom_node.node.folders import run_folder
 from dicom_node.node.outcomes import Outcome
 from dicom_node.node.site import Site
+from dicom_node.node.trouble import Trouble
 from dicom_node.records import Job
 from dicom_node.spool import storing
 
@@ -30,11 +31,12 @@ RECORD_SECONDS = 2.0
 class Records:
     """What one worker tells the ledger of its jobs."""
 
-    def __init__(self, site: Site, worker: str, stop: threading.Event) -> None:
-        """Notes under a worker's name, until `stop` is set."""
+    def __init__(self, site: Site, worker: str, stop: threading.Event, trouble: Trouble) -> None:
+        """Notes under a worker's name, until `stop` is set; says where it can't."""
         self._site = site
         self._worker = worker
         self._stop = stop
+        self._trouble = trouble
         self._on_device = run_folder(site.config) / f"{Path(worker).name}.on-device"
 
     def end(self, job: Job, outcome: Outcome) -> None:
@@ -89,13 +91,17 @@ class Records:
 
     def _insist(self, job: Job, tell: Callable[[], Given]) -> Given | None:
         """Tells the database something; while it is away, again and again."""
+        part = f"outcome of job {job.id}"
         while True:
             try:
-                return tell()
+                told = tell()
             except Transient as fault:
-                log.warning("outcome_waits", job=job.id, error=str(fault))
+                self._trouble.note(part, str(fault))
                 if self._stop.wait(RECORD_SECONDS):
                     return None
+            else:
+                self._trouble.note(part, None)
+                return told
 
 
 def _now() -> datetime:

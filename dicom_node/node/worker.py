@@ -22,10 +22,11 @@ from dicom_node.infer.devices import is_there, limit_threads
 from dicom_node.infer.engine import Engine
 from dicom_node.infer.limits import Watchdog
 from dicom_node.node.aides import AideProcess
-from dicom_node.node.folders import spool_folder
+from dicom_node.node.folders import spool_folder, trouble_file
 from dicom_node.node.hand import Hand, limits_of
 from dicom_node.node.recording import Records
 from dicom_node.node.site import Site, worker_name
+from dicom_node.node.trouble import Trouble
 from dicom_node.node.turns import AHEAD, Turn, Turns
 from dicom_node.pipeline import Case, Pipeline
 from dicom_node.records import Job
@@ -58,12 +59,13 @@ class Worker:
         self._claiming = threading.Condition()
         self._idle: list[Hand] = []
         self._stop = threading.Event()
-        self._records = Records(site, self._name, self._stop)
+        self._trouble = Trouble(trouble_file(site.config, "worker", index))
+        self._records = Records(site, self._name, self._stop, self._trouble)
 
     def work(self, ready: threading.Event, stop: threading.Event) -> None:
         """Runs until `stop` is set; what is on the device and behind it is finished first."""
         self._stop = stop
-        self._records = Records(self._site, self._name, stop)
+        self._records = Records(self._site, self._name, stop, self._trouble)
         os.nice(NICE)  # before the aides start: they inherit it
         if not is_there(self._device):
             log.error("device_missing", device=self._device, right="node.devices; without a GPU: cpu")
@@ -168,15 +170,20 @@ class Worker:
         return []
 
     def _next(self) -> list[Job]:
-        """The next job, if one may come in, and its company."""
+        """The next job, if one may come in, and its company; where the ledger is away, it is asked later."""
+        if self._trouble.pauses:
+            return []
         more, above = self._turns.bar()
         try:
-            if more and (job := self._claim(above)) is not None:
-                self._turns.enter(job)
-                return [job, *self._company(job)]
+            job = self._claim(above) if more else None
         except Transient as fault:
-            log.warning("worker_waits", error=str(fault))
-        return []
+            self._trouble.note("claim", str(fault))
+            return []
+        self._trouble.note("claim", None)
+        if job is None:
+            return []
+        self._turns.enter(job)
+        return [job, *self._company(job)]
 
     def _claim(self, above: int | None) -> Job | None:
         return self._ledger.work.claim(self._name, list(self._pipelines), _now(), above, self._routes())
