@@ -38,6 +38,8 @@ TOGETHER = timedelta(minutes=10)
 """In this time, the same refusals are one line."""
 LAST = 2**31 - 1
 """The number of an image that has none: past all others."""
+LATE, CHANGED = "late", "changed"
+"""What images are that reopen a series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class Arrivals:
 
         Args:
             events: in the order in which they happened.
-            indexed: by path, the header of each `stored` instance.
+            indexed: by path, the header of each `stored` instance; and of each `conflict` that is to count
+                in the place of the one that came before it.
             now: when the ledger learns of it.
             journal: name and new offset; None for instances found by walking the spool.
 
@@ -123,9 +126,11 @@ class Arrivals:
         """
         with self._db.write() as conn:
             touched = self._stored(conn, [e for e in events if e.happening == "stored"], indexed, now)
+            replaced = self._conflicting(conn, [e for e in events if e.happening == "conflict"], indexed, now)
+            touched |= replaced
             for event in events:
                 touched |= _WRITERS.get(event.happening, _nothing)(conn, event, journal)
-            recount(conn, _series_with(events, "duplicate"))
+            recount(conn, _series_with(events, "duplicate") | replaced)
             _look_again(conn, touched)
             if journal is not None:
                 upsert(conn, JournalRow, {"name": journal[0]}, {"offset": journal[1]})
@@ -150,6 +155,32 @@ class Arrivals:
                 _note_series(conn, series_instance_uid, new, now)
                 touched.add(series_instance_uid)
         return touched
+
+    def _conflicting(
+        self, conn: Connection, events: Sequence[ReceiverEvent], indexed: Mapping[str, Indexed], now: datetime
+    ) -> set[str]:
+        """Notes what came with other bytes; gives the series in which it counts in another's place."""
+        replaced: dict[str, list[Indexed]] = {}
+        for event in events:
+            if (image := event.instance) is None:
+                continue
+            aside = None
+            if (one := indexed.get(image.path)) is not None and (aside := _replace(conn, one)) is not None:
+                replaced.setdefault(image.series_instance_uid, []).append(one)
+            path, digest = aside or (image.path, image.digest)
+            conn.execute(
+                insert(ConflictRow).values(
+                    sop_instance_uid=image.sop_instance_uid,
+                    series_instance_uid=image.series_instance_uid,
+                    path=path,
+                    digest=digest,
+                    association_id=image.association_id,
+                    at=image.received_at,
+                )
+            )
+        for series_instance_uid, images in replaced.items():
+            _note_series(conn, series_instance_uid, images, now, CHANGED)
+        return set(replaced)
 
     def abort_orphans(self, journal: str) -> set[str]:
         """Marks associations that a dead receiver left open as aborted; gives their series.
@@ -186,6 +217,27 @@ def _instance_row(image: Indexed) -> dict[str, Any]:
     return row | {"fields": dict(image.fields), "fault": image.fault, "duplicates": 0}
 
 
+def _replace(conn: Connection, one: Indexed) -> tuple[str, str] | None:
+    """An image counts in the place of the one that came before it under its UID.
+
+    Returns:
+        Path and digest of that one, which is kept; None where none came before it.
+    """
+    image = one.instance
+    this = (InstanceRow.series_instance_uid == image.series_instance_uid) & (
+        InstanceRow.sop_instance_uid == image.sop_instance_uid
+    )
+    held = conn.execute(
+        select(InstanceRow.path, InstanceRow.digest, InstanceRow.received_at).where(this)
+    ).one_or_none()
+    if held is None or held.received_at > image.received_at:
+        return None
+    row = _instance_row(one)
+    del row["duplicates"]
+    conn.execute(update(InstanceRow).where(this).values(**row))
+    return str(held.path), str(held.digest)
+
+
 def _held(conn: Connection, series_instance_uid: str, sop_instance_uids: Sequence[str]) -> set[str]:
     """Which of these images the ledger has."""
     found: set[str] = set()
@@ -201,8 +253,10 @@ def _held(conn: Connection, series_instance_uid: str, sop_instance_uids: Sequenc
     return found
 
 
-def _note_series(conn: Connection, series_instance_uid: str, new: Sequence[Indexed], now: datetime) -> None:
-    """Makes the series' row, or brings it up to date; new images reopen a complete series."""
+def _note_series(
+    conn: Connection, series_instance_uid: str, new: Sequence[Indexed], now: datetime, how: str = LATE
+) -> None:
+    """Makes the series' row, or brings it up to date; new images, or new bytes, reopen a complete series."""
     first = min(new, key=lambda image: image.number)
     last_at = max(image.instance.received_at for image in new)
     row = conn.execute(
@@ -225,17 +279,17 @@ def _note_series(conn: Connection, series_instance_uid: str, new: Sequence[Index
         record(conn, "series", [series_instance_uid], None, SeriesState.ARRIVING, "first image", now)
         return
     values: dict[str, Any] = {"last_image_at": max(row.last_image_at, last_at)}
-    if first.number < row.header_number:
+    if first.number < row.header_number or (how == CHANGED and first.number == row.header_number):
         values |= {"header": dict(first.header), "header_number": first.number}
     this = SeriesRow.series_instance_uid == series_instance_uid
     conn.execute(update(SeriesRow).where(this).values(**values))
     if row.state == SeriesState.COMPLETE:
-        _reopen(conn, series_instance_uid, row.revision, len(new), now)
+        _reopen(conn, series_instance_uid, row.revision, f"{len(new)} {how} image(s)", now)
 
 
-def _reopen(conn: Connection, series_instance_uid: str, revision: int, images: int, now: datetime) -> None:
+def _reopen(conn: Connection, series_instance_uid: str, revision: int, what: str, now: datetime) -> None:
     """A new revision; jobs of the old one are dropped if they wait, and stale if they run."""
-    cause = f"{images} late image(s) after revision {revision}"
+    cause = f"{what} after revision {revision}"
     move(
         conn,
         "series",
@@ -317,22 +371,6 @@ def _duplicate(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int]
     return set()
 
 
-def _conflict(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
-    """The same UID with other bytes: kept beside, shown."""
-    if (image := event.instance) is not None:
-        conn.execute(
-            insert(ConflictRow).values(
-                sop_instance_uid=image.sop_instance_uid,
-                series_instance_uid=image.series_instance_uid,
-                path=image.path,
-                digest=image.digest,
-                association_id=image.association_id,
-                at=image.received_at,
-            )
-        )
-    return set()
-
-
 def _refused(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
     """A sender or an object was turned away; if the same was a short while ago, that is only counted."""
     if (refusal := event.refusal) is None:
@@ -365,7 +403,7 @@ def _mpps(conn: Connection, event: ReceiverEvent, _journal: tuple[str, int] | No
 
 
 def _nothing(_conn: Connection, _event: ReceiverEvent, _journal: tuple[str, int] | None) -> set[str]:
-    """`stored` is written in bulk."""
+    """`stored` and `conflict` are written in bulk."""
     return set()
 
 
@@ -373,7 +411,6 @@ _WRITERS = {
     "opened": _opened,
     "closed": _closed,
     "duplicate": _duplicate,
-    "conflict": _conflict,
     "refused": _refused,
     "commitment": _commitment,
     "mpps": _mpps,

@@ -30,10 +30,16 @@ def read_journals(site: Site) -> int:
         known = site.ledger.arrivals.offset(name)
         while (read := site.spool.read_journal(name, known, limit=BATCH))[1] > known:
             events, known = _with_lost(site, read[0]), read[1]
-            stored = [e.instance for e in events if e.happening == "stored" and e.instance is not None]
-            site.ledger.arrivals.apply(events, index(site, stored), datetime.now(UTC), (name, known))
+            counting = [e.instance for e in events if _counts(site, e) and e.instance is not None]
+            site.ledger.arrivals.apply(events, index(site, counting), datetime.now(UTC), (name, known))
             total += len(events)
     return total
+
+
+def _counts(site: Site, event: ReceiverEvent) -> bool:
+    """Whether an image counts: a new one does, and another under a known UID where the newest is to."""
+    newest = site.config.receive.conflict == "newest"
+    return event.happening == "stored" or (newest and event.happening == "conflict")
 
 
 def _with_lost(site: Site, events: Sequence[ReceiverEvent]) -> list[ReceiverEvent]:
@@ -86,9 +92,11 @@ def reconcile(site: Site) -> int:
 def reconcile_conflicts(site: Site) -> int:
     """Finds what is kept beside an image of the same UID and the ledger does not know; gives its number."""
     found = 0
-    for batch in _batches(site.spool.conflicts(site.ledger.arrivals.paths_beside()), BATCH):
+    known = site.ledger.arrivals.paths_beside() | site.ledger.arrivals.paths()
+    for batch in _batches(site.spool.conflicts(known), BATCH):
         events = [ReceiverEvent("conflict", instance=one) for one in batch]
-        site.ledger.arrivals.apply(events, {}, datetime.now(UTC))
+        counting = [one for one, event in zip(batch, events, strict=True) if _counts(site, event)]
+        site.ledger.arrivals.apply(events, index(site, counting), datetime.now(UTC))
         found += len(batch)
     log.info("conflicts_reconciled", found=found)
     return found

@@ -137,7 +137,7 @@ class Exchange:
                 calling=calling,
                 address=self.address,
                 images=tally.conflicts,
-                counts="what came first; the others are kept beside",
+                conflict=self.reception.config.conflict,
             )
 
     def record(self) -> None:

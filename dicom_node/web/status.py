@@ -174,7 +174,7 @@ class ConflictLine(Line):
     calling_ae_title: str
     images: int
     at: datetime
-    policy: str = "what came first counts; the others are kept beside"
+    policy: str = "all are kept, and receive: {conflict} says which count"
 
     @property
     def concern(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,14 +14,16 @@ from typer.testing import CliRunner
 
 from dicom_node.cli.app import app
 from dicom_node.config import Config
-from dicom_node.ledger import Ledger
+from dicom_node.ledger import Ledger, NewJob
 from dicom_node.node.housekeeping import keep_house
 from dicom_node.node.indexing import read_journals, reconcile, reconcile_conflicts
 from dicom_node.node.site import Site, open_site
-from dicom_node.records import Instance, ReceiverEvent
+from dicom_node.records import Instance, ReceiverEvent, SeriesState, Verdict
 from dicom_node.spool import Journal, Spool
 from tests.receive.upper_layer import data_set
 from tests.spool.test_spool import store
+
+WHOLE = Verdict(True, "geometry", "whole")
 
 
 @pytest.fixture
@@ -36,6 +40,13 @@ def journal(site: Site) -> Iterator[Journal]:
     opened = site.spool.open_journal()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def newest(site: Site) -> Site:
+    """A site where the later of two contents counts."""
+    config = Config.model_validate({"receive": {"conflict": "newest"}})
+    return replace(site, config=config)
 
 
 def image(site: Site, journal: Journal, uid: str) -> Instance:
@@ -115,3 +126,63 @@ def test_the_command_builds_the_ledger_anew_from_the_spool_alone(tmp_path: Path)
         assert done.exit_code == 0, done.output
         assert f"{instances} instances were in the spool alone" in done.output
         assert f"so are {beside} that came with other bytes" in done.output
+
+
+def said(site: Site, series_instance_uid: str) -> list[bytes]:
+    """What the files hold that a pipeline would be given."""
+    return [site.spool.path(path).read_bytes() for path in site.ledger.holdings.paths(series_instance_uid)]
+
+
+def send_again(site: Site, journal: Journal, size: int, happening: str = "conflict") -> Instance:
+    stored = store(site.spool, journal, "1.2.3.1", data_set("1.2.3.1", size=size))
+    assert stored.happening == happening
+    journal.append(ReceiverEvent(stored.happening, instance=stored.instance))
+    read_journals(site)
+    return stored.instance
+
+
+@pytest.mark.parametrize("policy", ["keep-first", "newest"])
+def test_which_of_two_contents_counts_is_the_sites_choice(
+    site: Site, newest: Site, journal: Journal, policy: str
+) -> None:
+    site = newest if policy == "newest" else site
+    first = send_again(site, journal, 100, "stored")
+    uid = first.series_instance_uid
+    job = NewJob("all", "lung", {"image": uid}, (), 0, {})
+    (waiting,) = site.ledger.work.complete(uid, 1, WHOLE, [job], datetime.now(UTC))
+    other = send_again(site, journal, 200)
+    (content,) = said(site, uid)
+    assert content.endswith(data_set("1.2.3.1", size=200 if policy == "newest" else 100))
+    (series,) = site.ledger.views.recent_series()
+    (kept,) = site.ledger.views.conflicts()
+    assert series["images"] == 1
+    (row,) = (row for row in site.ledger.views.recent_jobs() if row["id"] == waiting)
+    if policy == "newest":
+        assert (series["state"], series["revision"]) == (SeriesState.ARRIVING, 2)
+        assert (row["state"], row["reason"]) == ("dropped", "1 changed image(s) after revision 1")
+        assert kept["path"] == first.path
+    else:
+        assert (series["state"], series["revision"], row["state"]) == (SeriesState.COMPLETE, 1, "queued")
+        assert kept["path"] == other.path
+
+
+def test_of_many_contents_the_newest_counts_also_in_a_ledger_made_anew(
+    newest: Site, journal: Journal
+) -> None:
+    first = send_again(newest, journal, 100, "stored")
+    for size in (200, 300):
+        send_again(newest, journal, size)
+    assert (reconcile(newest), reconcile_conflicts(newest)) == (0, 0)
+    assert len(newest.ledger.views.conflicts()) == 2
+    again = Ledger(f"sqlite:///{newest.config_path.parent / 'again.sqlite'}")
+    again.migrate()
+    anew = replace(newest, ledger=again)
+    assert (reconcile(anew), reconcile_conflicts(anew)) == (1, 2)
+    for one in (newest, anew):
+        (content,) = said(one, first.series_instance_uid)
+        assert content.endswith(data_set("1.2.3.1", size=300))
+        (series,) = one.ledger.views.recent_series()
+        one.ledger.work.complete(first.series_instance_uid, series["revision"], WHOLE, [], datetime.now(UTC))
+        (expired,) = one.ledger.retention.expired(datetime.now(UTC) + timedelta(days=1))
+        assert len(set(expired.paths)) == 3, "all of them go with the series"
+    again.close()

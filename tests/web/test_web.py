@@ -153,7 +153,7 @@ def test_other_bytes_under_a_known_uid_need_somebody(tmp_path: Path) -> None:
     with website(ledger) as url:
         page, metrics = fetch(url)[1], fetch(f"{url}/metrics")[1]
         status = json.loads(fetch(f"{url}/status")[1])
-    said = "3 images of SCANNER came again with other bytes in the last 24 hours: what came first counts"
+    said = "3 images of SCANNER came again with other bytes in the last 24 hours: all are kept"
     assert said in page
     assert [one for one in status["concerns"] if one.startswith(said)]
     assert [(one["calling_ae_title"], one["images"]) for one in status["conflicts"]] == [("SCANNER", 3)]
