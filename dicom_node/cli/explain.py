@@ -17,7 +17,9 @@ from dicom_node.node.site import open_site
 
 
 def explain(
-    what: Annotated[str, typer.Argument(help="A folder of images, or the UID of a study or series that has arrived.")],
+    what: Annotated[
+        str, typer.Argument(help="A folder of images, or the UID of a study or series that came.")
+    ],
     config: ConfigOption = CONFIG,
 ) -> None:
     """Say what each series is, whether it is complete, and what each route makes of it."""
