@@ -13,7 +13,8 @@ from dicom_node.node.trouble import trouble_in
 from dicom_node.records import JobState
 from tests.node.conftest import Start
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
+# In the soak: it waits out SQLite's 30 seconds; tests/journey/test_ledger_held.py does with a whole node.
+pytestmark = [pytest.mark.soak, pytest.mark.fault, pytest.mark.timeout(300)]
 
 
 def test_a_ledger_that_is_held_while_a_worker_claims(at_work: Start) -> None:
