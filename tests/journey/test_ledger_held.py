@@ -51,6 +51,7 @@ def status_command(node: RunningNode) -> str:
     return shown.output
 
 
+@pytest.mark.soak  # it waits out SQLite's 30 seconds
 def test_a_ledger_that_is_held_is_told_of_while_it_lasts(tmp_path: Path) -> None:
     with RunningNode(tmp_path / "node", free_port()) as node:
 

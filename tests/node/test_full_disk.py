@@ -32,7 +32,13 @@ def data(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-@pytest.mark.parametrize("fails", [False, True], ids=["a result", "the reason why there is none"])
+@pytest.mark.parametrize(
+    "fails",
+    [
+        pytest.param(False, id="a result", marks=pytest.mark.soak),
+        pytest.param(True, id="the reason why there is none"),
+    ],
+)
 def test_what_can_not_be_written_on_a_full_disk_is_written_when_there_is_room(
     data: Path, at_work: Start, fails: bool
 ) -> None:

@@ -13,7 +13,7 @@ from dicom_node.node.trouble import trouble_in
 from dicom_node.records import JobState
 from tests.node.conftest import Start
 
-# In the soak: it waits out SQLite's 30 seconds; tests/journey/test_ledger_held.py does with a whole node.
+# In the soak: it waits out SQLite's 30 seconds.
 pytestmark = [pytest.mark.soak, pytest.mark.fault, pytest.mark.timeout(300)]
 
 
