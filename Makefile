@@ -39,7 +39,7 @@ peers:
 
 test: setup peers
 	@scripts/install-viewer.sh
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 # Most of the tests wait for the processes that they watch: two files at a time.
 JOBS ?= 2

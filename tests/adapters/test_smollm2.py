@@ -89,7 +89,7 @@ def run_node(tmp_path: Path, images: Sequence[Path], options: DraftOptions) -> D
     return dcmread(report)
 
 
-@pytest.fixture(scope="module", params=["drop", "template"])
+@pytest.fixture(scope="module", params=["drop", pytest.param("template", marks=pytest.mark.soak)])
 def reported(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

@@ -92,6 +92,7 @@ def test_an_image_that_ends_the_process_fails_and_what_shared_its_pass_is_done(a
     assert set(sizes[1:]) == {1}, "nothing shares a pass with what may end it"
 
 
+@pytest.mark.soak
 def test_an_image_beyond_the_limits_fails_alone_and_what_shared_its_pass_is_done(at_work: Start) -> None:
     worker = at_work(shared=SHARED | {"memory_limit_mb": 200})
     jobs = queue(worker, 3)
