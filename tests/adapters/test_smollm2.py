@@ -134,6 +134,7 @@ def test_who_worded_it_and_how_is_in_the_report(
     assert not any(str(model.parent) in text for text in told)
 
 
+@pytest.mark.soak
 def test_of_what_it_writes_each_sentence_is_judged(
     options: DraftOptions, case: Case, measured: list[Finding]
 ) -> None:

@@ -131,7 +131,8 @@ def enhanced_ct(ask: Ask, _folder: Path) -> Worked:
     return bright(ask("shared_data") / "enhanced_multiframe" / "eCT_Supplemental.dcm")
 
 
-CASES = (real_chest, real_head, bundle, perfusion, siemens_enhanced, enhanced_ct)
+SLOW_BUNDLE = pytest.param(bundle, marks=pytest.mark.soak)
+CASES = (real_chest, real_head, SLOW_BUNDLE, perfusion, siemens_enhanced, enhanced_ct)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.__name__)
@@ -158,7 +159,7 @@ def test_dcmqi_gives_the_masks_back_at_the_same_positions(made: Made, tmp_path: 
     assert_same_places(made.files["seg"], made.case.mask, made.case.volume, tmp_path)
 
 
-@pytest.mark.parametrize("made", [bundle], indirect=True)
+@pytest.mark.parametrize("made", [SLOW_BUNDLE], indirect=True)
 def test_the_bundle_finds_every_structure_on_both_sides(made: Made) -> None:
     mask, grid = made.case.mask, made.case.volume.grid
     assert len(mask.segments) == 17

@@ -75,6 +75,7 @@ def test_a_queue_of_small_series_takes_fewer_passes_and_gives_what_each_gives_al
             assert values_of(written["SR"]) == values_of(expected["SR"]) != []
 
 
+@pytest.mark.soak
 def test_an_image_that_ends_the_process_fails_and_what_shared_its_pass_is_done(at_work: Start) -> None:
     worker = at_work(shared=SHARED)
     jobs = queue(worker, 4)
