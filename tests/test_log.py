@@ -42,7 +42,11 @@ def _logging_as_before() -> Iterator[None]:
     root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
     raising = logging.raiseExceptions
     handlers, level = root.handlers[:], root.level
+    pydicom = logging.getLogger("pydicom")
+    said = pydicom.level
+    pydicom.setLevel(logging.NOTSET)  # `explain` makes it quiet for its whole process
     yield
+    pydicom.setLevel(said)
     logging.captureWarnings(False)
     logging.raiseExceptions = raising
     structlog.reset_defaults()

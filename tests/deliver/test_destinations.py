@@ -70,7 +70,7 @@ def run(folder: Path, peers: str, *names: str) -> Result:
 @pytest.fixture(autouse=True)
 def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dicom_node.cli.destinations.log.configure", lambda **_settings: None)
-    monkeypatch.setattr("dicom_node.cli.destinations.console.width", 240)
+    monkeypatch.setattr("dicom_node.cli.destinations.console._width", 240)
 
 
 def line(name: str, port: int) -> str:

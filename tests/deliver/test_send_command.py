@@ -24,7 +24,7 @@ app.command()(send)
 @pytest.fixture(autouse=True)
 def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dicom_node.cli.send.log.configure", lambda **_settings: None)
-    monkeypatch.setattr("dicom_node.cli.send.console.width", 200)
+    monkeypatch.setattr("dicom_node.cli.send.console._width", 200)
 
 
 def run(*arguments: str | Path) -> Result:
