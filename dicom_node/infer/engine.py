@@ -123,7 +123,8 @@ class Engine:
         """Whether a pipeline's model is loaded, or can be; why it can't, a case by itself will tell."""
         try:
             self._models.get(name, self._device)
-        except Exception:  # noqa: BLE001 - the boundary to foreign code
+        except Exception as error:  # noqa: BLE001 - the boundary to foreign code
+            log.warning("model_not_there", pipeline=name, error=type(error).__name__)
             return False
         return True
 

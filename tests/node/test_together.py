@@ -75,17 +75,22 @@ def test_a_queue_of_small_series_takes_fewer_passes_and_gives_what_each_gives_al
             assert values_of(written["SR"]) == values_of(expected["SR"]) != []
 
 
+def end_and_go_on(worker: WorkerAtWork, times: int) -> None:
+    """The worker ends by itself so often, and is started again until all is done."""
+    for _life in range(times):
+        worker.start()
+        worker.wait_end()
+    worker.start()
+    worker.wait_done()
+
+
 @pytest.mark.soak
 def test_an_image_that_ends_the_process_fails_and_what_shared_its_pass_is_done(at_work: Start) -> None:
     worker = at_work(shared=SHARED)
     jobs = queue(worker, 4)
     bad = jobs[1]
     mark(worker, "dies", bad[0])
-    for _life in range(3):
-        worker.start()
-        worker.wait_end()
-    worker.start()
-    worker.wait_done()
+    end_and_go_on(worker, 3)
     assert states(worker, jobs) == [JobState.FAILED if one is bad else JobState.DONE for one in jobs]
     assert "ended 3 times" in worker.jobs()[bad[1]]["reason"]
     sizes = [len(one) for one in passes(worker)]
@@ -99,11 +104,7 @@ def test_an_image_beyond_the_limits_fails_alone_and_what_shared_its_pass_is_done
     jobs = queue(worker, 3)
     bad = jobs[0]
     mark(worker, "grows", bad[0])
-    for _life in range(2):
-        worker.start()
-        worker.wait_end()
-    worker.start()
-    worker.wait_done()
+    end_and_go_on(worker, 2)
     assert states(worker, jobs) == [JobState.FAILED, JobState.DONE, JobState.DONE]
     assert "memory limit of 200 MB" in worker.jobs()[bad[1]]["reason"]
     assert [len(one) for one in passes(worker)] == [3, 1, 1, 1]
